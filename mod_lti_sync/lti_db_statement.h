@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lti_db_statement (inside of the room lti_db): the one place where statements are prepared, run and judged, and where the three kinds of
+ * database differ.
+ *
+ * SQL is written once, as a template with static storage (its address is the key under which the prepared statement is kept with the connection).
+ * Parameters are %s (const char *, NULL for SQL NULL) and %lld (const apr_int64_t *); a literal per cent is %%. Words in braces are replaced when
+ * the statement is prepared:
+ *
+ *   {id}              behind the type of a column whose texts are compared byte by byte
+ *   {table}           behind the closing parenthesis of CREATE TABLE
+ *   {text}            the type of a long text
+ *   {unless_exists}   in CREATE INDEX
+ *   {upsert COLUMNS}  behind INSERT: what to do where these key columns are there already; assignments follow
+ *   {new COLUMN}      in those assignments: the value that was to be inserted
+ *   {keep COLUMN}     behind INSERT: leave a row alone whose key column is there already
+ *   {for_update}      behind SELECT: lock the row until the transaction ends
+ *   {50*TEXT}         TEXT fifty times, separated by commas
+ *
+ * A statement outside of a transaction waits for a busy database for up to five seconds and is sent again if it or the connection was lost. Inside,
+ * a failure means that the whole transaction is rolled back; lti_db_transaction() then repeats it if the database was merely busy.
+ */
+#ifndef LTI_DB_STATEMENT_H
+#define LTI_DB_STATEMENT_H
+
+#include "lti_db.h"
+
+#define LTI_DB_PAGE 1000                         /* rows of a keyset page */
+#define LTI_DB_AFTER_SIZE (LTI_ID_MAX * 4 + 1) /* bytes of the user id where a page ended: the column counts characters */
+
+/** Values of a statement's parameters, in order. */
+typedef struct lti_db_args_t {
+    const void **values;
+    int count;
+} lti_db_args_t;
+
+#define LTI_DB_ARGS(...) ((lti_db_args_t){(const void *[]){__VA_ARGS__}, (int)(sizeof((const void *[]){__VA_ARGS__}) / sizeof(void *))})
+#define LTI_DB_NO_ARGS ((lti_db_args_t){NULL, 0})
+
+/** Runs a statement without result. `affected` (may be NULL) counts the rows that really changed: MariaDB leaves out rows that had the value before. */
+apr_status_t lti_db_run(int *affected, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
+
+/** The result of a SELECT; on the caller's stack. */
+typedef struct lti_db_rows_t {
+    lti_db_t *db;
+    apr_pool_t *pool;
+    apr_dbd_results_t *results;
+    apr_dbd_row_t *row;
+} lti_db_rows_t;
+
+/** Runs a SELECT; its rows live in `ptemp`. */
+apr_status_t lti_db_select(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
+
+/** The next row; APR_EOF (err not filled) behind the last one. The texts of a row hold until the next call. */
+apr_status_t lti_db_next(lti_db_rows_t *rows, lti_err_t *err);
+
+/** A column of the row; NULL for SQL NULL. */
+const char *lti_db_text(const lti_db_rows_t *rows, int column);
+
+/** A column of the row as a number; 0 for SQL NULL. */
+apr_int64_t lti_db_number(const lti_db_rows_t *rows, int column);
+
+/** lti_db_select() and its first row; APR_NOTFOUND (err not filled) if there is none. */
+apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Runs a statement that is never needed again, such as DDL: words in braces are replaced, there are no parameters. */
+apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, lti_err_t *err);
+
+/** What a transaction does. May be called again from the start, after a rollback. A status other than APR_SUCCESS rolls back and is handed on. */
+typedef apr_status_t lti_db_work_fn(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+apr_status_t lti_db_transaction(lti_db_t *db, lti_db_work_fn *work, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+/** A reading transaction: all its SELECTs see the same state. lti_db_end_reading() ends it and hands `rv` on. */
+apr_status_t lti_db_begin_reading(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_end_reading(lti_db_t *db, apr_status_t rv);
+
+/** On SQLite, once for a file: write-ahead log, so that readers do not wait for the writer. Nothing elsewhere. */
+apr_status_t lti_db_write_ahead(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Keeps other nodes from changing the tables meanwhile; inside a transaction. What a rollback does not undo is undone by unlock. */
+apr_status_t lti_db_lock_schema(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+void lti_db_unlock_schema(lti_db_t *db, apr_pool_t *ptemp);
+
+/* --- shared by the files of the room ------------------------------------------------------------------------------- */
+
+#define LTI_DB_ID "VARCHAR(255){id}"
+
+/** Counts the change number up; its new value goes into lti_sync.change_no of the course concerned, right before the end of the transaction: the
+ * row of the counter stays locked until then, so that the order of numbers is the order of commits. */
+apr_status_t lti_db_count_change(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/** When a course is due after a run: as planned, but at once if somebody asked for it after the run had begun. */
+apr_time_t lti_db_due_after(apr_time_t stored_due_at, apr_time_t lease_since, apr_time_t due_at);
+
+/** Removes the staged rows of a run, in transactions of bounded size. */
+apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Members as columns of a SELECT, and back from a row; texts as lti_db_text() gives them. */
+#define LTI_DB_MEMBER_COLUMNS                                                                                                    \
+    "user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, role_at"
+void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows);
+
+#define LTI_DB_DIGEST_TEXT (2 * LTI_DIGEST_SIZE + 1)
+void lti_db_digest_text(char text[LTI_DB_DIGEST_TEXT], const unsigned char digest[LTI_DIGEST_SIZE]);
+/** APR_EINVAL if `text` (may be NULL) is no digest; then it is all zero. */
+apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const char *text);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REMOTE_USER: the template's words, its check, and the name that it gives a person. */
+#include "lti_platform.h"
+
+#include <string.h>
+#include "lti_crypto.h"
+#include "lti_json.h"
+
+typedef enum word_t { WORD_SUB, WORD_EMAIL, WORD_EMAIL_LOCAL, WORD_SOURCEDID, WORD_PLATFORM, WORD_ISSUER, WORDS } word_t;
+
+static const char *const words[WORDS] = {"sub", "email", "email-local", "sourcedid", "platform", "issuer"};
+
+#define ALL_WORDS "{sub}, {email}, {email-local}, {sourcedid}, {platform}, {issuer}"
+
+typedef enum piece_kind_t { PIECE_END, PIECE_LITERAL, PIECE_WORD, PIECE_UNBALANCED, PIECE_UNKNOWN } piece_kind_t;
+
+/* The next piece of a template: a literal, or a word with its braces. */
+typedef struct piece_t {
+    const char *text;
+    apr_size_t length;
+    word_t word;
+} piece_t;
+
+static piece_kind_t next_piece(piece_t *piece, const char **cursor)
+{
+    const char *start = *cursor;
+    apr_size_t length;
+
+    piece->text = start;
+    if (*start == '\0')
+        return PIECE_END;
+    if (*start != '{') {
+        piece->length = strcspn(start, "{}");
+        *cursor = start + piece->length;
+        return piece->length > 0 ? PIECE_LITERAL : PIECE_UNBALANCED;
+    }
+    length = strcspn(start + 1, "{}");
+    if (start[1 + length] != '}')
+        return PIECE_UNBALANCED;
+    piece->length = length + 2;
+    *cursor = start + piece->length;
+    for (int i = 0; i < WORDS; i++) {
+        if (strlen(words[i]) == length && memcmp(words[i], start + 1, length) == 0) {
+            piece->word = (word_t)i;
+            return PIECE_WORD;
+        }
+    }
+    return PIECE_UNKNOWN;
+}
+
+apr_status_t lti_remote_user_check(const char *template_text, int *unique, lti_err_t *err)
+{
+    const char *cursor = template_text == NULL ? "" : template_text;
+    piece_kind_t kind;
+    piece_t piece;
+    int names_person = 0;
+    int names_site = 0;
+
+    if (!lti_json_is_clean(cursor))
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser has control characters or is not UTF-8");
+    while ((kind = next_piece(&piece, &cursor)) != PIECE_END) {
+        if (kind == PIECE_UNBALANCED)
+            return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser \"%s\": the braces do not match", template_text);
+        if (kind == PIECE_UNKNOWN)
+            return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser: \"%.*s\" is no word; write one of " ALL_WORDS,
+                            (int)(piece.length > 40 ? 40 : piece.length), piece.text);
+        if (kind == PIECE_WORD) {
+            int is_site = piece.word == WORD_PLATFORM || piece.word == WORD_ISSUER;
+            names_site |= is_site;
+            names_person |= !is_site;
+        }
+    }
+    if (!names_person)
+        return lti_fail(
+            err, LTI_E_CONFIG, APR_EINVAL,
+            "LTIRemoteUser \"%s\" gives everybody the same name; write {sub}, {email}, {email-local} or {sourcedid} into it",
+            template_text == NULL ? "" : template_text);
+    if (unique != NULL)
+        *unique = names_site;
+    return APR_SUCCESS;
+}
+
+/* What a word stands for; no text if this person has no such claim. `whole` is what it is a part of. */
+static lti_bytes_t value_of(const char **whole, word_t word, const lti_platform_t *platform, const lti_person_t *person)
+{
+    const char *const values[WORDS] = {[WORD_SUB] = person->sub,           [WORD_EMAIL] = person->email,
+                                       [WORD_EMAIL_LOCAL] = person->email, [WORD_SOURCEDID] = person->sourcedid,
+                                       [WORD_PLATFORM] = platform->name,   [WORD_ISSUER] = platform->issuer};
+    const char *text = values[word] == NULL ? "" : values[word];
+    const char *at = word == WORD_EMAIL_LOCAL ? strrchr(text, '@') : NULL;
+
+    *whole = text;
+    if (word == WORD_EMAIL_LOCAL)
+        return (lti_bytes_t){text, at == NULL ? 0 : (apr_size_t)(at - text)};
+    return (lti_bytes_t){text, strlen(text)};
+}
+
+/* Appends, so that the name is never a path, a pair or two words. */
+static char *append_encoded(char *end, const char *start, lti_bytes_t value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    const char *text = value.data;
+
+    for (apr_size_t i = 0; i < value.size; i++) {
+        char c = text[i];
+        if (c == ' ' || c == '/' || c == ':' || c == '%' || c == '\\' || (c == '.' && end == start)) {
+            *end++ = '%';
+            *end++ = hex[(unsigned char)c >> 4];
+            *end++ = hex[c & 15];
+        } else {
+            *end++ = c;
+        }
+    }
+    return end;
+}
+
+/* Bytes of the name before encoding. */
+static apr_status_t measure(apr_size_t *size, const char *template_text, const lti_platform_t *platform, const lti_person_t *person,
+                            lti_err_t *err)
+{
+    const char *cursor = template_text;
+    const char *whole;
+    piece_kind_t kind;
+    piece_t piece;
+
+    *size = 0;
+    while ((kind = next_piece(&piece, &cursor)) != PIECE_END) {
+        if (kind == PIECE_LITERAL) {
+            *size += piece.length;
+        } else if (kind == PIECE_WORD) {
+            lti_bytes_t value = value_of(&whole, piece.word, platform, person);
+            if (value.size == 0)
+                return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" needs {%s}, which this person has not",
+                                template_text, words[piece.word]);
+            if (!lti_json_is_clean(whole))
+                return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "{%s} has control characters", words[piece.word]);
+            *size += value.size;
+        } else {
+            return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" cannot be read", template_text);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t lti_remote_user(const char **user, const char *template_text, const lti_platform_t *platform,
+                             const lti_person_t *person, apr_pool_t *p, lti_err_t *err)
+{
+    const char *cursor = template_text;
+    const char *whole;
+    char *start, *end;
+    apr_size_t size;
+    piece_kind_t kind;
+    piece_t piece;
+    apr_status_t rv = measure(&size, template_text, platform, person, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (size == 0)
+        return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" gives an empty name", template_text);
+    start = end = apr_palloc(p, 3 * size + 1);
+    while ((kind = next_piece(&piece, &cursor)) != PIECE_END) {
+        lti_bytes_t value = {piece.text, piece.length};
+        end = append_encoded(end, start, kind == PIECE_WORD ? value_of(&whole, piece.word, platform, person) : value);
+    }
+    *end = '\0';
+    *user = start;
+    return APR_SUCCESS;
+}

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The refresh engine: turns, the due list, leases, outcomes of runs, housekeeping. */
+#include "lti_refresh.h"
+
+#include <string.h>
+#include <apr_strings.h>
+#include "lti_crypto.h"
+#include "lti_refresh_publish.h"
+#include "lti_refresh_run.h"
+
+#define SERVICE_URL_MAX 2048 /* SPEC N-01 */
+
+#define SECOND apr_time_from_sec(1)
+#define MINUTE apr_time_from_sec(60)
+#define HOUR apr_time_from_sec(3600)
+#define DAY apr_time_from_sec(24 * 3600)
+#define WEEK (7 * DAY)
+
+#define LEASE_TIME (2 * MINUTE)
+#define LEASE_RENEWAL (30 * SECOND)
+#define LEASE_RENEWAL_RETRY (5 * SECOND)
+#define HOUSEKEEPING (10 * MINUTE)
+#define STAGED_FOR HOUR /* longer than any run lives */
+#define STORE_PATIENCE (5 * SECOND)
+#define STORE_TRIES 3
+#define OUTCOME_TRIES 3
+
+struct lti_refresh_t {
+    lti_refresh_options_t options;
+    apr_pool_t *pool;
+    apr_pool_t *scratch; /* cleared after each look and each outcome */
+    lti_publisher_t *publisher;
+    lti_tokens_t *tokens;
+    lti_run_t *runs;
+
+    apr_time_t look_at;
+    apr_time_t purge_at;
+    int more_due; /* the last look found more courses than there was room for */
+    int schema_ready;
+
+    apr_time_t store_failing_since; /* 0: it works */
+    int store_failures;
+    int store_worked;   /* at least once */
+    int store_reported; /* LTI_EVENT_STORE_DOWN was said */
+};
+
+/* --- events ------------------------------------------------------------------------------------------------------------- */
+
+static void tell(const lti_refresh_t *engine, const lti_event_t *event)
+{
+    engine->options.on_event(engine->options.baton, event);
+}
+
+static void tell_machine(const lti_refresh_t *engine, lti_event_kind_t kind, const lti_err_t *err)
+{
+    lti_event_t event = {.kind = kind, .err = err};
+
+    tell(engine, &event);
+}
+
+static void tell_run(const lti_refresh_t *engine, const lti_run_t *run, lti_event_kind_t kind, const lti_applied_t *applied,
+                     const lti_err_t *err, apr_time_t due_at)
+{
+    lti_event_t event = {
+        .kind = kind,
+        .course = run->course,
+        .applied = applied,
+        .err = err,
+        .pages = run->pages,
+        .members = run->summary.named,
+        .missing = run->summary.missing,
+        .duration = engine->options.now() - run->started_at,
+        .due_at = due_at,
+    };
+
+    tell(engine, &event);
+}
+
+/* --- the store ---------------------------------------------------------------------------------------------------------- */
+
+static lti_db_t *borrow(const lti_refresh_t *engine, lti_err_t *err)
+{
+    lti_db_t *db = engine->options.store.acquire(engine->options.store.baton, err);
+
+    if (db == NULL && err->code == LTI_OK)
+        lti_fail(err, LTI_E_STORE, APR_EAGAIN, "there is no database connection yet");
+    return db;
+}
+
+static void give_back(const lti_refresh_t *engine, lti_db_t *db)
+{
+    engine->options.store.release(engine->options.store.baton, db);
+}
+
+/* One failure is a hiccup; at the start the pool of connections takes its time. What only an administrator can mend is said at once. */
+static void store_failed(lti_refresh_t *engine, const lti_err_t *err, apr_time_t now)
+{
+    int patient;
+
+    if (engine->store_failing_since == 0)
+        engine->store_failing_since = now;
+    engine->store_failures++;
+    if (engine->store_worked)
+        patient = engine->store_failures < STORE_TRIES;
+    else
+        patient = now - engine->store_failing_since < STORE_PATIENCE;
+    if (engine->store_reported || (patient && lti_err_info(err->code)->kind != LTI_ERR_CONFIG))
+        return;
+    engine->store_reported = 1;
+    tell_machine(engine, LTI_EVENT_STORE_DOWN, err);
+}
+
+static void store_works(lti_refresh_t *engine)
+{
+    engine->store_worked = 1;
+    engine->store_failing_since = 0;
+    engine->store_failures = 0;
+    if (engine->store_reported) {
+        engine->store_reported = 0;
+        tell_machine(engine, LTI_EVENT_STORE_UP, NULL);
+    }
+}
+
+/* --- when next ---------------------------------------------------------------------------------------------------------- */
+
+/* Ten per cent more or less, so that courses and nodes do not march in step. */
+static apr_interval_time_t jitter(apr_interval_time_t interval)
+{
+    unsigned char bytes[2] = {128, 0};
+
+    /* Without randomness the middle is good enough. */
+    (void)lti_crypto_random(bytes, sizeof(bytes), NULL);
+    return interval - interval / 10 + interval / 5 * (bytes[0] * 256 + bytes[1]) / 65535;
+}
+
+/* Invariant 4: every interval while somebody launches; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
+static apr_interval_time_t effective_interval(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
+{
+    apr_interval_time_t interval = options->interval > SECOND ? options->interval : SECOND;
+    apr_interval_time_t quiet = now - course->launched_at;
+
+    if (course->launched_at == 0)
+        return interval > DAY ? interval : DAY;
+    if (options->dormant_after > 0 && quiet > options->dormant_after)
+        return interval > WEEK ? interval : WEEK;
+    for (; quiet >= DAY && interval < DAY; quiet -= DAY)
+        interval = interval * 2 < DAY ? interval * 2 : DAY;
+    return interval;
+}
+
+static apr_time_t next_due(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
+{
+    return now + jitter(effective_interval(options, course, now));
+}
+
+static apr_time_t stale_from(const lti_refresh_options_t *options, const lti_run_t *run, apr_time_t now)
+{
+    apr_interval_time_t span = options->stale_after_intervals * effective_interval(options, run->course, now);
+
+    return run->requested_at + (span > options->stale_after_min ? span : options->stale_after_min);
+}
+
+/* What the reason itself asks for before it makes sense to try again (SPEC 5.4, 6.6). */
+static apr_interval_time_t pause_for(const lti_run_t *run)
+{
+    const lti_course_t *course = run->course;
+
+    switch (run->err.code) {
+    case LTI_E_CONFIG:
+        return DAY;
+    case LTI_E_ROSTER_GONE:
+        if (course->failures >= 3 && course->error_name != NULL &&
+            strcmp(course->error_name, lti_err_info(LTI_E_ROSTER_GONE)->name) == 0)
+            return WEEK;
+        return DAY;
+    case LTI_E_ROSTER_FORBIDDEN:
+    case LTI_E_SCOPE_REFUSED:
+        return HOUR;
+    case LTI_E_TOKEN_REFUSED:
+        return course->failures == 0 ? MINUTE : 10 * MINUTE;
+    default:
+        return 0;
+    }
+}
+
+/* After a failure: a minute, doubling; never before the platform's Retry-After. */
+static apr_time_t next_try(const lti_refresh_options_t *options, const lti_run_t *run, apr_time_t now)
+{
+    apr_interval_time_t ceiling = options->interval > HOUR ? options->interval : HOUR;
+    apr_interval_time_t pause = pause_for(run);
+    apr_interval_time_t delay = MINUTE;
+    int i;
+
+    for (i = 0; i < run->course->failures && delay < ceiling; i++)
+        delay *= 2;
+    if (delay > ceiling)
+        delay = ceiling;
+    delay = jitter(delay > pause ? delay : pause);
+    return now + (delay > run->retry_after ? delay : run->retry_after + jitter(10 * SECOND));
+}
+
+/* --- runs --------------------------------------------------------------------------------------------------------------- */
+
+static int count_runs(const lti_refresh_t *engine)
+{
+    const lti_run_t *run;
+    int count = 0;
+
+    for (run = engine->runs; run != NULL; run = run->next)
+        count++;
+    return count;
+}
+
+static int is_running(const lti_refresh_t *engine, const char *course_key)
+{
+    const lti_run_t *run;
+
+    for (run = engine->runs; run != NULL; run = run->next) {
+        if (strcmp(run->course->key, course_key) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* What can be said against a run before anything is sent. */
+static apr_status_t check_course(const lti_run_t *run, lti_err_t *err)
+{
+    const lti_course_t *course = run->course;
+
+    if (run->platform == NULL)
+        return lti_fail(err, LTI_E_CONFIG, APR_NOTFOUND, "course %s belongs to platform %s, which is not configured any more",
+                        course->key, course->platform);
+    if (course->nrps_url == NULL)
+        return lti_fail(err, LTI_E_SERVICE_NONE, APR_NOTFOUND, "no launch of this course offered a roster service");
+    return lti_http_check_url(course->nrps_url, SERVICE_URL_MAX, LTI_E_SERVICE_URL, err);
+}
+
+/* The lease is ours: reads the course as it is from now on. APR_NOTFOUND: it is gone. */
+static apr_status_t prepare_run(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, const char *key, apr_time_t now,
+                                lti_err_t *err)
+{
+    lti_err_t why = {0};
+    lti_course_t *course;
+    apr_status_t rv = lti_db_course_read(&course, db, key, run->pool, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    run->course = course;
+    run->platform = lti_platform_by_name(engine->options.platforms, course->platform);
+    run->started_at = now;
+    run->lease_until = now + LEASE_TIME;
+    run->renew_at = now + LEASE_RENEWAL;
+    if (check_course(run, &why) != APR_SUCCESS) {
+        lti_run_break(run, &why);
+        return APR_SUCCESS;
+    }
+    return lti_run_load(run, db, engine->scratch, err);
+}
+
+static apr_status_t start_run(lti_refresh_t *engine, lti_db_t *db, const char *key, apr_time_t now, lti_err_t *err)
+{
+    lti_run_t *run;
+    apr_status_t rv = lti_db_lease_take(db, key, engine->options.node, now, now + LEASE_TIME, engine->scratch, err);
+
+    if (rv != APR_SUCCESS)
+        return APR_STATUS_IS_EBUSY(rv) ? APR_SUCCESS : rv;
+    rv = lti_run_create(&run, &engine->options, engine->tokens, &engine->runs, engine->pool, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = prepare_run(engine, run, db, key, now, err);
+    if (rv != APR_SUCCESS) {
+        lti_run_destroy(run);
+        return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
+    }
+    run->next = engine->runs;
+    engine->runs = run;
+    return APR_SUCCESS;
+}
+
+static apr_status_t start_due(lti_refresh_t *engine, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    const lti_refresh_options_t *options = &engine->options;
+    int room = options->concurrency - count_runs(engine);
+    apr_array_header_t *keys;
+    apr_status_t rv;
+    int i;
+
+    if (!options->enabled || room <= 0)
+        return APR_SUCCESS;
+    rv = lti_db_courses_due(&keys, db, now, room, engine->scratch, err);
+    engine->more_due = rv == APR_SUCCESS && keys->nelts >= room;
+    for (i = 0; rv == APR_SUCCESS && i < keys->nelts && !options->stopping(options->baton); i++) {
+        const char *key = APR_ARRAY_IDX(keys, i, const char *);
+
+        if (!is_running(engine, key))
+            rv = start_run(engine, db, key, now, err);
+    }
+    return rv;
+}
+
+static void remove_run(lti_refresh_t *engine, lti_run_t *run)
+{
+    lti_run_t **link = &engine->runs;
+
+    while (*link != run)
+        link = &(*link)->next;
+    *link = run->next;
+    lti_run_destroy(run);
+    /* Somebody waits for the place that is free now. */
+    if (engine->more_due)
+        engine->look_at = 0;
+}
+
+/* The lease is another's, or ran out while the database was silent: whatever this run knows is not to be written any more. Why it
+ * failed before that is the better reason. */
+static void give_up(lti_refresh_t *engine, lti_run_t *run, const lti_err_t *why)
+{
+    tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, run->state == LTI_RUN_BROKEN ? &run->err : why, run->lease_until);
+    remove_run(engine, run);
+}
+
+/* 0 if the run had to be given up. */
+static int keep_lease(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
+{
+    lti_err_t why = {0};
+    apr_status_t rv = APR_EAGAIN;
+    lti_db_t *db;
+
+    if (now < run->renew_at)
+        return 1;
+    db = borrow(engine, &why);
+    if (db != NULL) {
+        rv = lti_db_lease_renew(db, run->course->key, engine->options.node, now + LEASE_TIME, engine->scratch, &why);
+        give_back(engine, db);
+    }
+    if (rv == APR_SUCCESS) {
+        run->lease_until = now + LEASE_TIME;
+        run->renew_at = now + LEASE_RENEWAL;
+        return 1;
+    }
+    run->renew_at = now + LEASE_RENEWAL_RETRY;
+    if (why.code != LTI_E_LEASE_LOST && now < run->lease_until)
+        return 1;
+    give_up(engine, run, &why);
+    return 0;
+}
+
+static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    const lti_refresh_options_t *options = &engine->options;
+    lti_apply_t apply = {
+        .run_id = run->id,
+        .course_key = run->course->key,
+        .owner = options->node,
+        .version = run->course->version,
+        .requested_at = run->requested_at,
+        .now = now,
+        .due_at = next_due(options, run->course, now),
+        .stale_at = stale_from(options, run, now),
+    };
+    lti_applied_t applied = {0};
+    lti_err_t note = {0}, why = {0};
+    lti_event_kind_t kind = LTI_EVENT_RUN_DONE;
+    apr_status_t rv;
+
+    lti_run_verdict(&apply, &note, run, engine->scratch);
+    rv = lti_db_apply(&applied, db, &apply, engine->scratch, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    /* Should this fail, the next look does it again and says so. */
+    if (lti_publisher_catch_up(engine->publisher, db, engine->scratch, &why) != APR_SUCCESS)
+        engine->look_at = 0;
+    if (note.code == LTI_E_ROSTER_HELD || note.code == LTI_E_ROSTER_EMPTY)
+        kind = LTI_EVENT_RUN_HELD;
+    tell_run(engine, run, kind, &applied, note.code != LTI_OK ? &note : NULL, apply.due_at);
+    return APR_SUCCESS;
+}
+
+static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    const lti_course_t *course = run->course;
+    const char *name = lti_err_info(run->err.code)->name;
+    apr_time_t due_at = next_try(&engine->options, run, now);
+    lti_err_t why = {0};
+    apr_status_t rv =
+        lti_db_run_failed(db, course->key, run->id, engine->options.node, name, run->err.text, due_at, now, engine->scratch, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (lti_publisher_catch_up(engine->publisher, db, engine->scratch, &why) != APR_SUCCESS)
+        engine->look_at = 0;
+    /* A platform that was taken out of the configuration is said once, not each day. */
+    if (run->err.code != LTI_E_CONFIG || course->error_name == NULL || strcmp(course->error_name, name) != 0)
+        tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, &run->err, due_at);
+    return APR_SUCCESS;
+}
+
+/* Writes the outcome of a run that is over. A database that is away or busy gets time until the lease ends. */
+static void finish(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
+{
+    lti_err_t why = {0};
+    apr_status_t rv = APR_EAGAIN;
+    lti_db_t *db;
+
+    if (now < run->retry_at)
+        return;
+    db = borrow(engine, &why);
+    if (db != NULL) {
+        rv = run->state == LTI_RUN_COMPLETE ? write_success(engine, run, db, now, &why) : write_failure(engine, run, db, now, &why);
+        give_back(engine, db);
+        apr_pool_clear(engine->scratch);
+        if (why.code != LTI_E_STORE_BUSY)
+            run->tries++;
+    }
+    if (rv == APR_SUCCESS) {
+        remove_run(engine, run);
+    } else if (why.code == LTI_E_LEASE_LOST || now >= run->lease_until || now - run->started_at >= 2 * LTI_RUN_TIME_MAX) {
+        give_up(engine, run, &why);
+    } else if (run->tries < OUTCOME_TRIES) {
+        run->retry_at = now + SECOND;
+    } else if (run->state == LTI_RUN_COMPLETE) {
+        run->err = why;
+        run->state = LTI_RUN_BROKEN;
+        run->tries = 0;
+        run->retry_at = now + SECOND;
+    } else {
+        give_up(engine, run, &why);
+    }
+}
+
+static void advance_runs(lti_refresh_t *engine)
+{
+    lti_run_t *run, *next;
+
+    for (run = engine->runs; run != NULL; run = next) {
+        apr_time_t now = engine->options.now();
+
+        next = run->next;
+        if (!keep_lease(engine, run, now))
+            continue;
+        lti_run_advance(run, now);
+        if (run->state == LTI_RUN_COMPLETE || run->state == LTI_RUN_BROKEN)
+            finish(engine, run, now);
+    }
+}
+
+/* --- turns -------------------------------------------------------------------------------------------------------------- */
+
+static apr_status_t housekeeping(lti_refresh_t *engine, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    if (now < engine->purge_at)
+        return APR_SUCCESS;
+    engine->purge_at = now + HOUSEKEEPING;
+    return lti_db_purge(db, now, now - STAGED_FOR, now - engine->options.retain, engine->scratch, err);
+}
+
+static apr_status_t look_with(lti_refresh_t *engine, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    apr_status_t rv;
+
+    if (!engine->schema_ready) {
+        rv = lti_schema_ensure(db, engine->scratch, err);
+        if (rv != APR_SUCCESS)
+            return rv;
+        engine->schema_ready = 1;
+    }
+    rv = lti_publisher_catch_up(engine->publisher, db, engine->scratch, err);
+    if (rv == APR_SUCCESS && lti_publisher_is_loaded(engine->publisher))
+        rv = start_due(engine, db, now, err);
+    if (rv == APR_SUCCESS)
+        rv = housekeeping(engine, db, now, err);
+    return rv;
+}
+
+/* What the database says each second: changes of any node, courses that are due. */
+static void look(lti_refresh_t *engine, apr_time_t now)
+{
+    lti_err_t err = {0};
+    apr_status_t rv;
+    lti_db_t *db;
+
+    engine->look_at = now + SECOND;
+    db = borrow(engine, &err);
+    if (db == NULL) {
+        store_failed(engine, &err, now);
+        return;
+    }
+    rv = look_with(engine, db, now, &err);
+    give_back(engine, db);
+    apr_pool_clear(engine->scratch);
+    if (rv == APR_SUCCESS)
+        store_works(engine);
+    else
+        store_failed(engine, &err, now);
+}
+
+apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_options_t *options, apr_pool_t *p, lti_err_t *err)
+{
+    lti_refresh_t *made;
+    apr_pool_t *pool;
+    apr_status_t rv;
+
+    if (apr_pool_create(&pool, p) != APR_SUCCESS)
+        return lti_fail(err, LTI_E_INTERNAL, APR_ENOMEM, "no memory for the refresh engine");
+    apr_pool_tag(pool, "lti_refresh");
+    made = apr_pcalloc(pool, sizeof(*made));
+    made->pool = pool;
+    made->options = *options;
+    apr_pool_create(&made->scratch, pool);
+    made->tokens = lti_tokens_create(pool);
+    rv = lti_publisher_create(&made->publisher, &made->options, pool, err);
+    if (rv != APR_SUCCESS) {
+        apr_pool_destroy(pool);
+        return rv;
+    }
+    *engine = made;
+    return APR_SUCCESS;
+}
+
+int lti_refresh_turn(lti_refresh_t *engine, apr_interval_time_t wait)
+{
+    const lti_refresh_options_t *options = &engine->options;
+    apr_time_t now = options->now();
+    int kicked;
+
+    if (options->stopping(options->baton))
+        return count_runs(engine);
+    kicked = options->kicked(options->baton);
+    /* A clock that was set back must not stop the looking. */
+    if (kicked || now >= engine->look_at || engine->look_at - now > SECOND)
+        look(engine, now);
+    advance_runs(engine);
+    options->transport.poll(options->transport.baton, wait);
+    if (!options->stopping(options->baton))
+        advance_runs(engine);
+    return count_runs(engine);
+}
+
+int lti_refresh_is_loaded(const lti_refresh_t *engine)
+{
+    return lti_publisher_is_loaded(engine->publisher);
+}

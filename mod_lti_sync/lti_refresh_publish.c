@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Publishing: rosters and standings from the database into shared memory, as the change number moves. */
+#include "lti_refresh_publish.h"
+
+#include <apr_strings.h>
+
+struct lti_publisher_t {
+    const lti_refresh_options_t *options;
+    lti_snapshot_writer_t *writer;
+    int loaded;
+    apr_int64_t seen;  /* change number up to which all is published */
+    int full_reported; /* LTI_EVENT_SNAPSHOT_FULL was said, when so many slots and chunks were in use: */
+    apr_uint32_t full_slots, full_chunks;
+};
+
+apr_status_t lti_publisher_create(lti_publisher_t **publisher, const lti_refresh_options_t *options, apr_pool_t *p, lti_err_t *err)
+{
+    lti_publisher_t *made = apr_pcalloc(p, sizeof(*made));
+    apr_status_t rv = lti_snapshot_writer_create(&made->writer, options->snapshot, p, err);
+
+    made->options = options;
+    if (rv == APR_SUCCESS)
+        *publisher = made;
+    return rv;
+}
+
+int lti_publisher_is_loaded(const lti_publisher_t *publisher)
+{
+    return publisher->loaded;
+}
+
+/* Room was given back: the next overflow is news again. */
+static void forget_full(lti_publisher_t *publisher)
+{
+    lti_snapshot_usage_t usage;
+
+    if (!publisher->full_reported)
+        return;
+    lti_snapshot_usage(publisher->options->snapshot, &usage);
+    if (usage.slots_used < publisher->full_slots || usage.chunks_used < publisher->full_chunks)
+        publisher->full_reported = 0;
+}
+
+static void report_full(lti_publisher_t *publisher, const lti_err_t *err)
+{
+    lti_event_t event = {.kind = LTI_EVENT_SNAPSHOT_FULL, .err = err};
+    lti_snapshot_usage_t usage;
+
+    if (publisher->full_reported)
+        return;
+    lti_snapshot_usage(publisher->options->snapshot, &usage);
+    publisher->full_reported = 1;
+    publisher->full_slots = usage.slots_used;
+    publisher->full_chunks = usage.chunks_used;
+    publisher->options->on_event(publisher->options->baton, &event);
+}
+
+typedef struct publishing_t {
+    lti_snapshot_writer_t *writer;
+    int expected;      /* what shared memory made room for */
+    int count;         /* who came */
+    int overflow;      /* more than expected: from there on they are only counted */
+    int memory_failed; /* and not the database */
+} publishing_t;
+
+static apr_status_t publish_member(void *baton, const lti_member_t *member, lti_err_t *err)
+{
+    publishing_t *publishing = baton;
+    apr_status_t rv;
+
+    publishing->count++;
+    if (publishing->overflow)
+        return APR_SUCCESS;
+    rv = lti_snapshot_add(publishing->writer, member, err);
+    if (rv == APR_SUCCESS)
+        return APR_SUCCESS;
+    if (publishing->count > publishing->expected && err->code != LTI_E_SNAPSHOT_FULL) {
+        publishing->overflow = 1;
+        return APR_SUCCESS;
+    }
+    publishing->memory_failed = 1;
+    return rv;
+}
+
+/* 1 in `*again` if another node applied a run while the members were read page by page: what was read may be of two versions. */
+static apr_status_t still_that_version(int *again, lti_db_t *db, const lti_course_t *course, apr_pool_t *ptemp, lti_err_t *err)
+{
+    lti_course_t *present;
+    apr_status_t rv = lti_db_course_read(&present, db, course->key, ptemp, err);
+
+    *again = rv == APR_SUCCESS && present->version != course->version;
+    return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
+}
+
+/* One pass over the members, into shared memory. Nothing is open afterwards, whatever comes of it. */
+static apr_status_t pass_members(publishing_t *publishing, int *again, lti_publisher_t *publisher, lti_db_t *db,
+                                 const lti_course_t *course, apr_pool_t *ptemp, lti_err_t *err)
+{
+    apr_status_t rv = lti_snapshot_begin(publisher->writer, course, publishing->expected, err);
+
+    publishing->memory_failed = rv != APR_SUCCESS;
+    if (rv == APR_SUCCESS)
+        rv = lti_db_members_each(db, course->key, "", 0, 0, publish_member, publishing, ptemp, err);
+    if (rv == APR_SUCCESS && !publishing->overflow)
+        rv = still_that_version(again, db, course, ptemp, err);
+    if (rv == APR_SUCCESS && !publishing->overflow && !*again) {
+        rv = lti_snapshot_commit(publisher->writer, err);
+        publishing->memory_failed = rv != APR_SUCCESS;
+        if (rv == APR_SUCCESS)
+            return APR_SUCCESS;
+    }
+    lti_snapshot_abort(publisher->writer, publishing->memory_failed);
+    return rv;
+}
+
+/* Returns faults of the database only; shared memory that is full is an event, and readers ask the database (Invariant 6). How many are inactive or
+ * left is not known beforehand: a few are expected, and if there are more the first pass has counted them. */
+static apr_status_t publish_roster(lti_publisher_t *publisher, lti_db_t *db, const lti_course_t *course, int *again,
+                                   apr_pool_t *ptemp, lti_err_t *err)
+{
+    publishing_t publishing = {.writer = publisher->writer, .expected = course->active + course->active / 16 + 8};
+    lti_err_t why = {0};
+    apr_status_t rv = pass_members(&publishing, again, publisher, db, course, ptemp, &why);
+
+    if (rv == APR_SUCCESS && publishing.overflow) {
+        publishing = (publishing_t){.writer = publisher->writer, .expected = publishing.count};
+        rv = pass_members(&publishing, again, publisher, db, course, ptemp, &why);
+        *again |= publishing.overflow;
+    }
+    if (publishing.memory_failed) {
+        report_full(publisher, &why);
+        return APR_SUCCESS;
+    }
+    if (rv != APR_SUCCESS)
+        *err = why;
+    return rv;
+}
+
+static void publish_standing(lti_publisher_t *publisher, const lti_course_t *course)
+{
+    lti_err_t why = {0};
+
+    if (lti_snapshot_touch(publisher->writer, course, &why) != APR_SUCCESS)
+        report_full(publisher, &why);
+}
+
+/* Only what shared memory shows of a course is kept: at the first load there are many. */
+static apr_status_t note_changed(void *baton, const lti_course_t *course, lti_err_t *err)
+{
+    apr_array_header_t *changed = baton;
+
+    (void)err;
+    APR_ARRAY_PUSH(changed, lti_course_t) = (lti_course_t){
+        .key = apr_pstrdup(changed->pool, course->key),
+        .version = course->version,
+        .state = course->state,
+        .succeeded_at = course->succeeded_at,
+        .stale_at = course->stale_at,
+        .launched_at = course->launched_at,
+        .due_at = course->due_at,
+        .active = course->active,
+        .failures = course->failures,
+    };
+    return APR_SUCCESS;
+}
+
+apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, apr_pool_t *p, lti_err_t *err)
+{
+    const lti_refresh_options_t *options = publisher->options;
+    apr_array_header_t *changed;
+    apr_pool_t *ptemp;
+    apr_int64_t number;
+    apr_status_t rv;
+    int i, unfinished = 0;
+
+    rv = lti_db_change_number(&number, db, p, err);
+    if (rv != APR_SUCCESS || (publisher->loaded && number == publisher->seen))
+        return rv;
+    changed = apr_array_make(p, 16, sizeof(lti_course_t));
+    rv = lti_db_courses_changed(db, publisher->seen, note_changed, changed, p, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    forget_full(publisher);
+    apr_pool_create(&ptemp, p);
+    for (i = 0; i < changed->nelts && rv == APR_SUCCESS; i++) {
+        const lti_course_t *course = &APR_ARRAY_IDX(changed, i, lti_course_t);
+        int again = 0;
+
+        if (options->stopping(options->baton)) {
+            unfinished = 1;
+            break;
+        }
+        if (course->version > 0 && course->version != lti_snapshot_version(options->snapshot, course->key))
+            rv = publish_roster(publisher, db, course, &again, ptemp, err);
+        else
+            publish_standing(publisher, course);
+        unfinished |= again;
+        apr_pool_clear(ptemp);
+    }
+    apr_pool_destroy(ptemp);
+    if (rv == APR_SUCCESS && !unfinished) {
+        publisher->seen = number;
+        publisher->loaded = 1;
+    }
+    return rv;
+}

@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of directives, what each does when it is read, and the merge of scopes. */
+#include "mod_lti_config.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_log.h>
+
+#include "lti_claims.h"
+#include "lti_crypto.h"
+#include "lti_http.h"
+#include "lti_json.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+/* --- scopes ------------------------------------------------------------------------------------------------------- */
+
+void *mod_lti_config_create_server(apr_pool_t *p, server_rec *s)
+{
+    lti_server_config_t *conf = apr_pcalloc(p, sizeof(*conf));
+
+    (void)s;
+    conf->session_lifetime = conf->session_idle = conf->clock_skew = LTI_UNSET;
+    conf->max_launch_size = conf->message_types = LTI_UNSET;
+    conf->anonymous = conf->strict_roles = conf->sync_on_launch = conf->sync = LTI_UNSET;
+    conf->sync_interval = conf->sync_timeout = conf->sync_stale_time = LTI_UNSET;
+    conf->dormant_after = conf->retain = LTI_UNSET;
+    conf->sync_stale_after = conf->sync_concurrency = conf->sync_drop_guard = conf->shared_memory = LTI_UNSET;
+    return conf;
+}
+
+#define MERGE_POINTER(field) merged->field = (add->field != NULL) ? add->field : base->field
+#define MERGE_NUMBER(field) merged->field = (add->field != LTI_UNSET) ? add->field : base->field
+
+void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf)
+{
+    const lti_server_config_t *base = base_conf, *add = add_conf;
+    lti_server_config_t *merged = apr_pcalloc(p, sizeof(*merged));
+
+    /* A virtual host has its own platforms and those of the main server. */
+    if (base->platforms != NULL && add->platforms != NULL)
+        merged->platforms = apr_array_append(p, base->platforms, add->platforms);
+    else
+        MERGE_POINTER(platforms);
+    MERGE_POINTER(path);
+    MERGE_POINTER(applications);
+    merged->base_url = add->base_url; /* the address of one host is never that of another */
+    merged->remote_users = add->remote_users;
+    MERGE_POINTER(cookie_name);
+    MERGE_NUMBER(session_lifetime);
+    MERGE_NUMBER(session_idle);
+    MERGE_NUMBER(clock_skew);
+    MERGE_NUMBER(max_launch_size);
+    MERGE_NUMBER(anonymous);
+    MERGE_NUMBER(strict_roles);
+    MERGE_NUMBER(message_types);
+    MERGE_NUMBER(sync_on_launch);
+    MERGE_POINTER(service_hosts);
+    MERGE_POINTER(state_dir);
+    MERGE_POINTER(key_files);
+    MERGE_POINTER(secret_file);
+    MERGE_NUMBER(sync);
+    MERGE_NUMBER(sync_interval);
+    MERGE_NUMBER(sync_timeout);
+    MERGE_NUMBER(sync_stale_after);
+    MERGE_NUMBER(sync_stale_time);
+    MERGE_NUMBER(sync_concurrency);
+    MERGE_NUMBER(sync_drop_guard);
+    MERGE_NUMBER(dormant_after);
+    MERGE_NUMBER(retain);
+    MERGE_NUMBER(shared_memory);
+    MERGE_POINTER(proxy);
+    MERGE_POINTER(ca_file);
+    return merged;
+}
+
+void *mod_lti_config_create_dir(apr_pool_t *p, char *dir)
+{
+    lti_dir_config_t *conf = apr_pcalloc(p, sizeof(*conf));
+
+    (void)dir;
+    conf->pass_identity = conf->live_roster = conf->roster_access_all = LTI_UNSET;
+    return conf;
+}
+
+void *mod_lti_config_merge_dir(apr_pool_t *p, void *base_conf, void *add_conf)
+{
+    const lti_dir_config_t *base = base_conf, *add = add_conf;
+    lti_dir_config_t *merged = apr_pcalloc(p, sizeof(*merged));
+
+    MERGE_POINTER(remote_user);
+    MERGE_NUMBER(pass_identity);
+    MERGE_NUMBER(live_roster);
+    MERGE_NUMBER(roster_access_all);
+    return merged;
+}
+
+lti_server_config_t *mod_lti_config_of(server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &lti_sync_module);
+}
+
+const lti_dir_config_t *mod_lti_config_of_dir(request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &lti_sync_module);
+}
+
+int mod_lti_config_is_active(const lti_server_config_t *conf)
+{
+    return conf->platforms != NULL && conf->runtime != NULL;
+}
+
+int mod_lti_config_pass(const lti_dir_config_t *dir)
+{
+    return dir->pass_identity != LTI_UNSET ? dir->pass_identity : (LTI_PASS_ENV | LTI_PASS_HEADERS);
+}
+
+int mod_lti_config_live_roster(const lti_dir_config_t *dir)
+{
+    return dir->live_roster != 0;
+}
+
+const char *mod_lti_config_remote_user(const lti_dir_config_t *dir, const lti_platform_t *platform)
+{
+    if (platform->remote_user != NULL)
+        return platform->remote_user;
+    return dir->remote_user != NULL ? dir->remote_user : "{sub}@{platform}";
+}
+
+/* --- values --------------------------------------------------------------------------------------------------------- */
+
+const char *mod_lti_config_duration(apr_interval_time_t *value, const char *text, apr_pool_t *p)
+{
+    static const struct {
+        const char *unit;
+        apr_interval_time_t length;
+    } units[] = {{"ms", 1000},
+                 {"s", APR_USEC_PER_SEC},
+                 {"", APR_USEC_PER_SEC},
+                 {"m", 60 * APR_USEC_PER_SEC},
+                 {"min", 60 * APR_USEC_PER_SEC},
+                 {"h", 3600 * APR_USEC_PER_SEC},
+                 {"d", 86400 * APR_USEC_PER_SEC}};
+    apr_int64_t number;
+    char *end = NULL;
+    apr_size_t i;
+
+    errno = 0;
+    number = apr_isdigit(*text) ? apr_strtoi64(text, &end, 10) : -1;
+    if (number < 0 || errno != 0 || number > 100000000)
+        return apr_psprintf(p, "'%s' is no duration: write a number and a unit, such as 90s, 15m, 8h or 30d", text);
+    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            *value = number * units[i].length;
+            return NULL;
+        }
+    }
+    return apr_psprintf(p, "'%s' is no duration: the unit is one of ms, s, m, h, d, such as 15m", text);
+}
+
+static const char *parse_size(apr_int64_t *value, const char *text, apr_pool_t *p)
+{
+    apr_int64_t number;
+    char *end = NULL;
+    int shift = 0;
+
+    errno = 0;
+    number = apr_isdigit(*text) ? apr_strtoi64(text, &end, 10) : -1;
+    if (number >= 0 && errno == 0 && number < (APR_INT64_C(1) << 40)) {
+        if (apr_toupper(*end) == 'K')
+            shift = 10;
+        else if (apr_toupper(*end) == 'M')
+            shift = 20;
+        else if (apr_toupper(*end) == 'G')
+            shift = 30;
+        if (*end == '\0' || (shift != 0 && end[1] == '\0')) {
+            *value = number << shift;
+            return NULL;
+        }
+    }
+    return apr_psprintf(p, "'%s' is no size: write a number of bytes, or one with K, M or G, such as 64M", text);
+}
+
+/* --- generic setters: cmd->info is the field's offset -------------------------------------------------------------------- */
+
+static lti_place_t place_of(cmd_parms *cmd, const char *text)
+{
+    lti_place_t place = {.text = text, .file = cmd->directive->filename, .line = cmd->directive->line_num};
+
+    return place;
+}
+
+static void *server_field(cmd_parms *cmd)
+{
+    return (char *)mod_lti_config_of(cmd->server) + (apr_size_t)cmd->info;
+}
+
+/* Keys, shared memory and the engine exist once for all virtual hosts. */
+static const char *only_main(cmd_parms *cmd)
+{
+    const char *refused = ap_check_cmd_context(cmd, NOT_IN_VIRTUALHOST);
+
+    if (refused != NULL)
+        return apr_psprintf(cmd->pool, "%s is of the whole server: write it outside <VirtualHost>", cmd->cmd->name);
+    return NULL;
+}
+
+static const char *set_duration(cmd_parms *cmd, void *dir, const char *value)
+{
+    (void)dir;
+    return mod_lti_config_duration(server_field(cmd), value, cmd->pool);
+}
+
+static const char *set_main_duration(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd);
+
+    return refused != NULL ? refused : set_duration(cmd, dir, value);
+}
+
+static const char *set_size(cmd_parms *cmd, void *dir, const char *value)
+{
+    (void)dir;
+    return parse_size(server_field(cmd), value, cmd->pool);
+}
+
+static const char *set_main_size(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd);
+
+    return refused != NULL ? refused : set_size(cmd, dir, value);
+}
+
+static const char *set_server_flag(cmd_parms *cmd, void *dir, int on)
+{
+    (void)dir;
+    *(int *)server_field(cmd) = on;
+    return NULL;
+}
+
+static const char *set_main_flag(cmd_parms *cmd, void *dir, int on)
+{
+    const char *refused = only_main(cmd);
+
+    return refused != NULL ? refused : set_server_flag(cmd, dir, on);
+}
+
+static const char *set_main_path(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd), *path;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if ((path = ap_server_root_relative(cmd->pool, value)) == NULL)
+        return apr_psprintf(cmd->pool, "'%s' is no path", value);
+    *(const char **)server_field(cmd) = path;
+    return NULL;
+}
+
+static const char *set_main_count(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd);
+    apr_int64_t number;
+    char *end = NULL;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    number = apr_isdigit(*value) ? apr_strtoi64(value, &end, 10) : 0;
+    if (number < 1 || *end != '\0' || number > 1000)
+        return apr_psprintf(cmd->pool, "'%s' must be a number from 1 to 1000", value);
+    *(apr_int64_t *)server_field(cmd) = number;
+    return NULL;
+}
+
+/* --- server directives of their own kind ------------------------------------------------------------------------------------ */
+
+static const char *set_path(cmd_parms *cmd, void *dir, const char *value)
+{
+    apr_size_t length = strlen(value);
+
+    (void)dir;
+    while (length > 1 && value[length - 1] == '/')
+        length--;
+    if (value[0] != '/' || length < 2 ||
+        strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") != strlen(value))
+        return apr_psprintf(cmd->pool, "'%s' must be a path of its own that starts with /, such as /lti", value);
+    mod_lti_config_of(cmd->server)->path = apr_pstrmemdup(cmd->pool, value, length);
+    return NULL;
+}
+
+static const char *add_application(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+
+    (void)dir;
+    if (value[0] != '/' || value[1] == '/' || strpbrk(value, "?#\\%") != NULL || !lti_json_is_clean(value))
+        return apr_psprintf(cmd->pool, "'%s' must be a path prefix of this site, such as /app/", value);
+    if (conf->applications == NULL)
+        conf->applications = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(conf->applications, const char *) = value;
+    return NULL;
+}
+
+static const char *set_base_url(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_err_t err;
+    const char *origin;
+    apr_size_t length = strlen(value);
+
+    (void)dir;
+    if (lti_http_check_url(value, 1024, LTI_E_CONFIG, &err) != APR_SUCCESS)
+        return apr_pstrdup(cmd->pool, err.text);
+    while (length > 0 && value[length - 1] == '/')
+        length--;
+    value = apr_pstrmemdup(cmd->pool, value, length);
+    origin = ap_strstr_c(value, "://") + 3;
+    if (strpbrk(origin, "/?#") != NULL)
+        return apr_psprintf(cmd->pool, "'%s' must be scheme and host only, such as https://tools.example.edu", value);
+    mod_lti_config_of(cmd->server)->base_url = value;
+    return NULL;
+}
+
+static const char *set_cookie_name(cmd_parms *cmd, void *dir, const char *value)
+{
+    (void)dir;
+    if (*value == '\0' || strlen(value) > 32 ||
+        strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != strlen(value))
+        return apr_psprintf(cmd->pool, "'%s' must be letters, digits and dashes, such as lti", value);
+    mod_lti_config_of(cmd->server)->cookie_name = value;
+    return NULL;
+}
+
+static const char *add_key_file(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    const char *refused = only_main(cmd), *path;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if ((path = ap_server_root_relative(cmd->pool, value)) == NULL)
+        return apr_psprintf(cmd->pool, "'%s' is no path", value);
+    if (conf->key_files == NULL)
+        conf->key_files = apr_array_make(cmd->pool, 2, sizeof(lti_place_t));
+    APR_ARRAY_PUSH(conf->key_files, lti_place_t) = place_of(cmd, path);
+    return NULL;
+}
+
+static const char *set_secret_file(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd), *path;
+    lti_place_t place;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if ((path = ap_server_root_relative(cmd->pool, value)) == NULL)
+        return apr_psprintf(cmd->pool, "'%s' is no path", value);
+    place = place_of(cmd, path);
+    mod_lti_config_of(cmd->server)->secret_file = apr_pmemdup(cmd->pool, &place, sizeof(place));
+    return NULL;
+}
+
+static const char *set_proxy(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd);
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (lti_http_origin(value, cmd->pool) == NULL)
+        return apr_psprintf(cmd->pool, "'%s' is no proxy: write http://host:port", value);
+    mod_lti_config_of(cmd->server)->proxy = value;
+    return NULL;
+}
+
+static const char *add_service_host(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    char *host = apr_pstrdup(cmd->pool, value);
+
+    (void)dir;
+    if (strpbrk(value, "/:@?#") != NULL)
+        return apr_psprintf(cmd->pool, "'%s' must be a host name alone, such as lms.intern.example.edu", value);
+    ap_str_tolower(host);
+    if (conf->service_hosts == NULL)
+        conf->service_hosts = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(conf->service_hosts, const char *) = host;
+    return NULL;
+}
+
+static const char *set_anonymous(cmd_parms *cmd, void *dir, const char *value)
+{
+    (void)dir;
+    if (ap_cstr_casecmp(value, "allow") != 0 && ap_cstr_casecmp(value, "refuse") != 0)
+        return apr_psprintf(cmd->pool, "'%s' must be refuse or allow", value);
+    mod_lti_config_of(cmd->server)->anonymous = ap_cstr_casecmp(value, "allow") == 0;
+    return NULL;
+}
+
+static const char *add_message_type(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    unsigned type = lti_message_type_by_name(value);
+
+    (void)dir;
+    if (type == 0)
+        return apr_psprintf(
+            cmd->pool, "'%s' is no message type: LtiResourceLinkRequest, LtiSubmissionReviewRequest, LtiDeepLinkingRequest", value);
+    conf->message_types = (conf->message_types == LTI_UNSET ? 0 : conf->message_types) | (apr_int64_t)type;
+    return NULL;
+}
+
+static const char *set_stale_after(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    const char *refused = only_main(cmd);
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (apr_isdigit(value[0]) && value[strspn(value, "0123456789")] == '\0') {
+        conf->sync_stale_after = apr_atoi64(value);
+        if (conf->sync_stale_after < 1 || conf->sync_stale_after > 1000)
+            return "LTISyncStaleAfter takes 1 to 1000 intervals, or a time such as 6h";
+        return NULL;
+    }
+    return mod_lti_config_duration(&conf->sync_stale_time, value, cmd->pool);
+}
+
+static const char *set_drop_guard(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = only_main(cmd);
+    apr_int64_t percent;
+    char *end = NULL;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    percent = apr_isdigit(*value) ? apr_strtoi64(value, &end, 10) : -1;
+    if (percent < 0 || percent > 100 || (*end != '\0' && strcmp(end, "%") != 0))
+        return apr_psprintf(cmd->pool, "'%s' must be a percentage from 0%% to 100%%", value);
+    mod_lti_config_of(cmd->server)->sync_drop_guard = percent;
+    return NULL;
+}
+
+/* --- directory directives ------------------------------------------------------------------------------------------------ */
+
+static const char *set_remote_user(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    lti_err_t err;
+
+    if (lti_remote_user_check(value, NULL, &err) != APR_SUCCESS)
+        return apr_pstrdup(cmd->pool, err.text);
+    if (conf->open_platform != NULL) {
+        conf->open_platform->remote_user = value;
+        return NULL;
+    }
+    ((lti_dir_config_t *)dir)->remote_user = value;
+    if (conf->remote_users == NULL)
+        conf->remote_users = apr_array_make(cmd->pool, 2, sizeof(lti_place_t));
+    APR_ARRAY_PUSH(conf->remote_users, lti_place_t) = place_of(cmd, value);
+    return NULL;
+}
+
+static const char *add_pass_identity(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_dir_config_t *conf = dir;
+    int flag;
+
+    if (conf->pass_identity == LTI_UNSET)
+        conf->pass_identity = 0;
+    if (ap_cstr_casecmp(value, "env") == 0)
+        flag = LTI_PASS_ENV;
+    else if (ap_cstr_casecmp(value, "headers") == 0)
+        flag = LTI_PASS_HEADERS;
+    else if (ap_cstr_casecmp(value, "headers=encoded") == 0)
+        flag = LTI_PASS_HEADERS | LTI_PASS_ENCODED;
+    else if (ap_cstr_casecmp(value, "none") == 0)
+        flag = 0;
+    else
+        return apr_psprintf(cmd->pool, "'%s' must be env, headers, headers=encoded or none", value);
+    conf->pass_identity |= flag;
+    return NULL;
+}
+
+static const char *set_live_roster(cmd_parms *cmd, void *dir, int on)
+{
+    (void)cmd;
+    ((lti_dir_config_t *)dir)->live_roster = on;
+    return NULL;
+}
+
+static const char *set_roster_access(cmd_parms *cmd, void *dir, const char *value)
+{
+    if (cmd->path == NULL)
+        return "LTIRosterAccess opens rosters to whoever Apache lets in there: write it inside a <Location> that has a Require";
+    if (ap_cstr_casecmp(value, "own") != 0 && ap_cstr_casecmp(value, "all") != 0)
+        return apr_psprintf(cmd->pool, "'%s' must be own or all", value);
+    ((lti_dir_config_t *)dir)->roster_access_all = ap_cstr_casecmp(value, "all") == 0;
+    return NULL;
+}
+
+/* --- <LTIPlatform> ------------------------------------------------------------------------------------------------------- */
+
+/* What LTIPreset said; applied when the block is closed, since Blackboard's key set address holds the client id. */
+typedef struct preset_t {
+    lti_family_t family;
+    const char *url;
+    const char *key;
+} preset_t;
+
+#define PRESET_DATA "lti_sync:preset"
+
+static const char *in_platform(cmd_parms *cmd, lti_platform_t **platform)
+{
+    *platform = mod_lti_config_of(cmd->server)->open_platform;
+    if (*platform == NULL)
+        return apr_psprintf(cmd->pool, "%s belongs inside an <LTIPlatform NAME> block", cmd->cmd->name);
+    return NULL;
+}
+
+static const char *set_preset(cmd_parms *cmd, void *dir, const char *family, const char *url, const char *key)
+{
+    lti_platform_t *platform;
+    const char *refused = in_platform(cmd, &platform);
+    preset_t *preset = apr_pcalloc(cmd->temp_pool, sizeof(*preset));
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    preset->family = lti_family_by_name(family);
+    if (preset->family == LTI_FAMILY_OTHER)
+        return apr_psprintf(cmd->pool,
+                            "'%s' is no family: canvas, moodle, blackboard, brightspace, sakai or schoology; for others write "
+                            "LTIIssuer, LTIAuthorizationEndpoint, LTITokenEndpoint and LTIKeySet",
+                            family);
+    preset->url = url;
+    preset->key = key;
+    apr_pool_userdata_setn(preset, PRESET_DATA, NULL, cmd->temp_pool);
+    return NULL;
+}
+
+/* cmd->info: the offset of a text in lti_platform_t. */
+static const char *set_platform_text(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_platform_t *platform;
+    const char *refused = in_platform(cmd, &platform);
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (!lti_json_is_clean(value) || *value == '\0')
+        return apr_psprintf(cmd->pool, "%s is empty or has control characters", cmd->cmd->name);
+    *(const char **)((char *)platform + (apr_size_t)cmd->info) = value;
+    return NULL;
+}
+
+static const char *add_algorithm(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_platform_t *platform;
+    const char *refused = in_platform(cmd, &platform);
+    lti_alg_t alg = lti_alg_by_name(value);
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (alg == LTI_ALG_UNKNOWN)
+        return apr_psprintf(cmd->pool,
+                            "'%s' is no algorithm that a platform may use: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, "
+                            "ES512, EdDSA",
+                            value);
+    platform->algorithms |= LTI_ALG_BIT(alg);
+    return NULL;
+}
+
+static const char *add_deployment(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_platform_t *platform;
+    const char *refused = in_platform(cmd, &platform);
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (ap_cstr_casecmp(value, "any") == 0 || ap_cstr_casecmp(value, "ask") == 0) {
+        if (platform->deployments != LTI_DEPLOYMENT_UNSET)
+            return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
+        platform->deployments = ap_cstr_casecmp(value, "any") == 0 ? LTI_DEPLOYMENT_ANY : LTI_DEPLOYMENT_ASK;
+        return NULL;
+    }
+    if (platform->deployments != LTI_DEPLOYMENT_UNSET && platform->deployments != LTI_DEPLOYMENT_LIST)
+        return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
+    platform->deployments = LTI_DEPLOYMENT_LIST;
+    if (platform->deployment_ids == NULL)
+        platform->deployment_ids = apr_array_make(cmd->pool, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(platform->deployment_ids, const char *) = value;
+    return NULL;
+}
+
+static const char *finish_platform(cmd_parms *cmd, lti_platform_t *platform)
+{
+    preset_t *preset = NULL;
+    void *data = NULL;
+    lti_err_t err;
+
+    apr_pool_userdata_get(&data, PRESET_DATA, cmd->temp_pool);
+    apr_pool_userdata_setn(NULL, PRESET_DATA, NULL, cmd->temp_pool);
+    preset = data;
+    if (preset != NULL && lti_platform_preset(platform, preset->family, preset->url, preset->key, cmd->pool, &err) != APR_SUCCESS)
+        return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
+    if (lti_platform_check(platform, cmd->pool, &err) != APR_SUCCESS)
+        return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
+    return NULL;
+}
+
+static const char *open_platform(cmd_parms *cmd, void *dir, const char *arg)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    const char *end = ap_strrchr_c(arg, '>'), *failed, *name;
+    lti_platform_t *platform;
+
+    (void)dir;
+    if ((failed = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT)) != NULL)
+        return failed;
+    if (end == NULL)
+        return "<LTIPlatform NAME> lacks its closing '>'";
+    arg = apr_pstrmemdup(cmd->temp_pool, arg, (apr_size_t)(end - arg));
+    name = ap_getword_conf(cmd->pool, &arg);
+    if (*name == '\0' || strlen(name) > 64 || *arg != '\0' ||
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(name))
+        return "<LTIPlatform NAME> takes one name of letters, digits, '.', '_' and '-', such as <LTIPlatform \"campus\">";
+
+    platform = apr_pcalloc(cmd->pool, sizeof(*platform));
+    platform->name = name;
+    platform->file = cmd->directive->filename;
+    platform->line = cmd->directive->line_num;
+    conf->open_platform = platform;
+    failed = ap_walk_config(cmd->directive->first_child, cmd, cmd->context);
+    conf->open_platform = NULL;
+    if (failed == NULL)
+        failed = finish_platform(cmd, platform);
+    if (failed != NULL)
+        return failed;
+
+    if (conf->platforms == NULL)
+        conf->platforms = apr_array_make(cmd->pool, 4, sizeof(lti_platform_t *));
+    APR_ARRAY_PUSH(conf->platforms, lti_platform_t *) = platform;
+    return NULL;
+}
+
+/* --- the table ------------------------------------------------------------------------------------------------------------- */
+
+#define SERVER_FIELD(field) ((void *)APR_OFFSETOF(lti_server_config_t, field))
+#define PLATFORM_FIELD(field) ((void *)APR_OFFSETOF(lti_platform_t, field))
+
+const command_rec mod_lti_config_directives[] = {
+    AP_INIT_RAW_ARGS("<LTIPlatform", open_platform, NULL, RSRC_CONF,
+                     "a registration: its name; the block holds issuer, client id and end points"),
+    AP_INIT_TAKE23("LTIPreset", set_preset, NULL, RSRC_CONF, "family and URL of the platform (and Sakai's tool key)"),
+    AP_INIT_TAKE1("LTIIssuer", set_platform_text, PLATFORM_FIELD(issuer), RSRC_CONF, "issuer, exactly as the platform writes it"),
+    AP_INIT_TAKE1("LTIClientID", set_platform_text, PLATFORM_FIELD(client_id), RSRC_CONF, "client id that the platform gave"),
+    AP_INIT_TAKE1("LTIAuthorizationEndpoint", set_platform_text, PLATFORM_FIELD(authorization_endpoint), RSRC_CONF,
+                  "where logins are sent"),
+    AP_INIT_TAKE1("LTITokenEndpoint", set_platform_text, PLATFORM_FIELD(token_endpoint), RSRC_CONF,
+                  "where access tokens are asked for"),
+    AP_INIT_TAKE1("LTITokenAudience", set_platform_text, PLATFORM_FIELD(token_audience), RSRC_CONF,
+                  "audience of the assertion, where it is not the token end point"),
+    AP_INIT_TAKE1("LTIKeySet", set_platform_text, PLATFORM_FIELD(key_set), RSRC_CONF, "URL of the platform's key set"),
+    AP_INIT_ITERATE("LTIAlgorithms", add_algorithm, NULL, RSRC_CONF, "signature algorithms that the platform may use"),
+    AP_INIT_ITERATE("LTIDeployment", add_deployment, NULL, RSRC_CONF, "any, ask, or the deployment ids that are accepted"),
+    AP_INIT_TAKE1("LTIPath", set_path, NULL, RSRC_CONF, "where the end points are"),
+    AP_INIT_ITERATE("LTIApplication", add_application, NULL, RSRC_CONF,
+                    "path prefixes where launches may land; the first is the default"),
+    AP_INIT_TAKE1("LTIBaseURL", set_base_url, NULL, RSRC_CONF,
+                  "public scheme and host of this site, where a load balancer hides them"),
+    AP_INIT_TAKE1("LTICookieName", set_cookie_name, NULL, RSRC_CONF, "what the names of session cookies begin with"),
+    AP_INIT_TAKE1("LTISessionLifetime", set_duration, SERVER_FIELD(session_lifetime), RSRC_CONF,
+                  "how long a session lasts at most"),
+    AP_INIT_TAKE1("LTISessionIdle", set_duration, SERVER_FIELD(session_idle), RSRC_CONF, "how long a session lasts unused"),
+    AP_INIT_TAKE1("LTIClockSkew", set_duration, SERVER_FIELD(clock_skew), RSRC_CONF, "tolerated difference of clocks"),
+    AP_INIT_TAKE1("LTIMaxLaunchSize", set_size, SERVER_FIELD(max_launch_size), RSRC_CONF, "largest launch form"),
+    AP_INIT_TAKE1("LTIAnonymous", set_anonymous, NULL, RSRC_CONF, "refuse or allow launches without a user"),
+    AP_INIT_FLAG("LTIStrictRoles", set_server_flag, SERVER_FIELD(strict_roles), RSRC_CONF, "take full role URIs only"),
+    AP_INIT_ITERATE("LTIMessageTypes", add_message_type, NULL, RSRC_CONF, "message types that are taken"),
+    AP_INIT_FLAG("LTISyncOnLaunch", set_server_flag, SERVER_FIELD(sync_on_launch), RSRC_CONF,
+                 "a launch refreshes its course's roster"),
+    AP_INIT_ITERATE("LTIServiceHosts", add_service_host, NULL, RSRC_CONF, "hosts whose services may have private addresses"),
+    AP_INIT_TAKE1("LTIStateDir", set_main_path, SERVER_FIELD(state_dir), RSRC_CONF, "where generated keys and the secret lie"),
+    AP_INIT_ITERATE("LTIKeyFile", add_key_file, NULL, RSRC_CONF, "the tool's private keys (PEM); the first signs"),
+    AP_INIT_TAKE1("LTISecretFile", set_secret_file, NULL, RSRC_CONF, "the secrets that seal cookies, one a line; the first seals"),
+    AP_INIT_FLAG("LTISync", set_main_flag, SERVER_FIELD(sync), RSRC_CONF, "whether this server fetches rosters"),
+    AP_INIT_TAKE1("LTISyncInterval", set_main_duration, SERVER_FIELD(sync_interval), RSRC_CONF,
+                  "time between two runs of a course in use"),
+    AP_INIT_TAKE1("LTISyncTimeout", set_main_duration, SERVER_FIELD(sync_timeout), RSRC_CONF,
+                  "time without progress that ends a transfer"),
+    AP_INIT_TAKE1("LTISyncStaleAfter", set_stale_after, NULL, RSRC_CONF,
+                  "intervals, or a time, without success after which a roster is stale"),
+    AP_INIT_TAKE1("LTISyncConcurrency", set_main_count, SERVER_FIELD(sync_concurrency), RSRC_CONF, "runs at once"),
+    AP_INIT_TAKE1("LTISyncDropGuard", set_drop_guard, NULL, RSRC_CONF, "share of a course that may leave in one run"),
+    AP_INIT_TAKE1("LTIDormantAfter", set_main_duration, SERVER_FIELD(dormant_after), RSRC_CONF,
+                  "time without launches after which a course is asked weekly"),
+    AP_INIT_TAKE1("LTIRetain", set_main_duration, SERVER_FIELD(retain), RSRC_CONF, "how long people who left are kept"),
+    AP_INIT_TAKE1("LTISharedMemory", set_main_size, SERVER_FIELD(shared_memory), RSRC_CONF, "shared memory for rosters"),
+    AP_INIT_TAKE1("LTIProxy", set_proxy, NULL, RSRC_CONF, "proxy towards the platforms"),
+    AP_INIT_TAKE1("LTICAFile", set_main_path, SERVER_FIELD(ca_file), RSRC_CONF,
+                  "certificate authorities to trust instead of the system's"),
+    AP_INIT_TAKE1("LTIRemoteUser", set_remote_user, NULL, RSRC_CONF | ACCESS_CONF, "template of REMOTE_USER"),
+    AP_INIT_ITERATE("LTIPassIdentity", add_pass_identity, NULL, RSRC_CONF | ACCESS_CONF, "env, headers, headers=encoded, none"),
+    AP_INIT_FLAG("LTILiveRoster", set_live_roster, NULL, RSRC_CONF | ACCESS_CONF, "the roster decides in open sessions"),
+    AP_INIT_TAKE1("LTIRosterAccess", set_roster_access, NULL, ACCESS_CONF,
+                  "own, or all: whoever is let in here may read every course"),
+    {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

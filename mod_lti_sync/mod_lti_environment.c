@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes in and what comes out under our names. */
+#include "mod_lti_environment.h"
+
+#include <ap_expr.h>
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_request.h>
+
+#include "mod_lti_cookie.h"
+#include "mod_lti_identity.h"
+#include "mod_lti_store.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+#define HEADER_MAX 4096   /* bytes of one value */
+#define HEADERS_MAX 16384 /* bytes of all names and values that we add */
+
+/* --- scrubbing ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * 1 if a backend might read `name` as one that begins with `folded`: letters without case, every other character as '_', since CGI, WSGI, Rack and
+ * their like fold names so, each a little differently (S-20). With `whole` the name must end there.
+ */
+static int reads_as(const char *name, const char *folded, int whole)
+{
+    for (; *folded != '\0'; name++, folded++) {
+        char c = *name;
+
+        if (c == '\0')
+            return 0;
+        if (!apr_isalnum(c))
+            c = '_';
+        if (apr_tolower(c) != *folded)
+            return 0;
+    }
+    return !whole || *name == '\0';
+}
+
+static void unset_all(apr_table_t *headers, int (*forged)(const char *name), apr_pool_t *p)
+{
+    const apr_array_header_t *list = apr_table_elts(headers);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
+    apr_array_header_t *names = NULL;
+    int i;
+
+    /* Removing while walking would skip entries: names first. */
+    for (i = 0; i < list->nelts; i++) {
+        if (forged(entries[i].key)) {
+            if (names == NULL)
+                names = apr_array_make(p, 4, sizeof(const char *));
+            APR_ARRAY_PUSH(names, const char *) = entries[i].key;
+        }
+    }
+    for (i = 0; names != NULL && i < names->nelts; i++)
+        apr_table_unset(headers, APR_ARRAY_IDX(names, i, const char *));
+}
+
+static int is_our_header(const char *name)
+{
+    return (name[0] == 'x' || name[0] == 'X') && reads_as(name, "x_lti_", 0);
+}
+
+static int is_remote_user(const char *name)
+{
+    return reads_as(name, "remote_user", 1) || reads_as(name, "x_remote_user", 1);
+}
+
+int mod_lti_environment_scrub(request_rec *r)
+{
+    if (mod_lti_config_is_active(mod_lti_config_of(r->server)))
+        unset_all(r->headers_in, is_our_header, r->pool);
+    return DECLINED;
+}
+
+/* --- the table of what is exported -------------------------------------------------------------------------------------- */
+
+typedef const char *value_fn(const mod_lti_identity_t *identity, apr_pool_t *p);
+
+/* Either a text of the launch at `offset`, or what `value` works out. */
+typedef struct export_t {
+    const char *name;
+    const char *header;
+    apr_size_t offset;
+    value_fn *value;
+} export_t;
+
+static const char *role(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return lti_role_word(identity->role);
+}
+
+static const char *roles(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->roles;
+}
+
+static const char *role_source(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->role_from_roster ? "roster" : "launch";
+}
+
+static const char *member_status(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->member_status;
+}
+
+static const char *roster_state(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return lti_roster_state_word(identity->roster_state);
+}
+
+/* Decimal text without the weight of printf: two of these stand on the path of every request. */
+static const char *decimal(apr_uint64_t number, apr_pool_t *p)
+{
+    char digits[21], *at = digits + sizeof(digits);
+
+    *--at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return apr_pstrmemdup(p, at, (apr_size_t)(digits + sizeof(digits) - 1 - at));
+}
+
+static const char *roster_size(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    return identity->roster_time != 0 ? decimal(identity->roster_size, p) : NULL;
+}
+
+static const char *roster_age(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    apr_time_t age = mod_lti_store_now() - identity->roster_time;
+
+    return identity->roster_time != 0 ? decimal(age > 0 ? (apr_uint64_t)apr_time_sec(age) : 0, p) : NULL;
+}
+
+#define LAUNCH(field) APR_OFFSETOF(lti_launch_t, field), NULL
+#define COMPUTED(fn) 0, fn
+
+static const export_t exports[] = {
+    {"LTI_USER_ID", "X-LTI-User-Id", LAUNCH(user_id)},
+    {"LTI_NAME", "X-LTI-Name", LAUNCH(name)},
+    {"LTI_GIVEN_NAME", "X-LTI-Given-Name", LAUNCH(given_name)},
+    {"LTI_FAMILY_NAME", "X-LTI-Family-Name", LAUNCH(family_name)},
+    {"LTI_EMAIL", "X-LTI-Email", LAUNCH(email)},
+    {"LTI_SOURCEDID", "X-LTI-Sourcedid", LAUNCH(sourcedid)},
+    {"LTI_ROLE", "X-LTI-Role", COMPUTED(role)},
+    {"LTI_ROLES", "X-LTI-Roles", COMPUTED(roles)},
+    {"LTI_ROLE_SOURCE", "X-LTI-Role-Source", COMPUTED(role_source)},
+    {"LTI_MEMBER_STATUS", "X-LTI-Member-Status", COMPUTED(member_status)},
+    {"LTI_COURSE_KEY", "X-LTI-Course-Key", LAUNCH(course_key)},
+    {"LTI_CONTEXT_ID", "X-LTI-Context-Id", LAUNCH(context_id)},
+    {"LTI_CONTEXT_LABEL", "X-LTI-Context-Label", LAUNCH(context_label)},
+    {"LTI_CONTEXT_TITLE", "X-LTI-Context-Title", LAUNCH(context_title)},
+    {"LTI_CONTEXT_TYPE", "X-LTI-Context-Type", LAUNCH(context_type)},
+    {"LTI_RESOURCE_LINK_ID", "X-LTI-Resource-Link-Id", LAUNCH(resource_link_id)},
+    {"LTI_RESOURCE_LINK_TITLE", "X-LTI-Resource-Link-Title", LAUNCH(resource_link_title)},
+    {"LTI_PLATFORM", "X-LTI-Platform", LAUNCH(platform)},
+    {"LTI_ISSUER", "X-LTI-Issuer", LAUNCH(issuer)},
+    {"LTI_CLIENT_ID", "X-LTI-Client-Id", LAUNCH(client_id)},
+    {"LTI_DEPLOYMENT_ID", "X-LTI-Deployment-Id", LAUNCH(deployment_id)},
+    {"LTI_MESSAGE_TYPE", "X-LTI-Message-Type", LAUNCH(message_type)},
+    {"LTI_TARGET_LINK_URI", "X-LTI-Target-Link-Uri", LAUNCH(target_link_uri)},
+    {"LTI_RETURN_URL", "X-LTI-Return-Url", LAUNCH(return_url)},
+    {"LTI_LOCALE", "X-LTI-Locale", LAUNCH(locale)},
+    {"LTI_LAUNCH_ID", "X-LTI-Launch-Id", LAUNCH(id)},
+    {"LTI_ROSTER_SIZE", "X-LTI-Roster-Size", COMPUTED(roster_size)},
+    {"LTI_ROSTER_AGE", "X-LTI-Roster-Age", COMPUTED(roster_age)},
+    {"LTI_ROSTER_STATE", "X-LTI-Roster-State", COMPUTED(roster_state)},
+};
+
+#define EXPORTS (sizeof(exports) / sizeof(exports[0]))
+
+static const char *value_of(const export_t *entry, const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    if (entry->value != NULL)
+        return entry->value(identity, p);
+    return *(const char *const *)((const char *)&identity->session->launch + entry->offset);
+}
+
+/* --- exporting ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct export_state_t {
+    request_rec *r;
+    int pass;
+    apr_size_t header_bytes;
+    const char *truncated; /* names of headers that were cut or left out, joined by commas */
+} export_state_t;
+
+static const char *percent_encode(const char *value, apr_pool_t *p)
+{
+    char *out = apr_palloc(p, strlen(value) * 3 + 1), *at = out;
+
+    for (; *value != '\0'; value++) {
+        unsigned char c = (unsigned char)*value;
+
+        if (c > 0x20 && c < 0x7F && c != '%')
+            *at++ = (char)c;
+        else
+            at += apr_snprintf(at, 4, "%%%02X", c);
+    }
+    *at = '\0';
+    return out;
+}
+
+/* Cut at a blank (lists of roles), else at a whole character. */
+static const char *cut(const char *value, apr_size_t max, apr_pool_t *p)
+{
+    apr_size_t length = max;
+
+    while (length > max / 2 && value[length] != ' ')
+        length--;
+    if (value[length] != ' ')
+        length = max;
+    while (length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
+        length--;
+    return apr_pstrmemdup(p, value, length);
+}
+
+static void add_header(export_state_t *state, const char *header, const char *value)
+{
+    apr_size_t length;
+
+    if (state->pass & LTI_PASS_ENCODED)
+        value = percent_encode(value, state->r->pool);
+    length = strlen(value);
+    if (length > HEADER_MAX) {
+        value = cut(value, HEADER_MAX, state->r->pool);
+        length = strlen(value);
+        state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
+    }
+    if (state->header_bytes + length + strlen(header) > HEADERS_MAX) {
+        state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
+        return;
+    }
+    state->header_bytes += length + strlen(header);
+    apr_table_setn(state->r->headers_in, header, value);
+}
+
+static void export_one(export_state_t *state, const char *name, const char *header, const char *value)
+{
+    if (value == NULL || *value == '\0')
+        return;
+    if (state->pass & LTI_PASS_ENV)
+        apr_table_setn(state->r->subprocess_env, name, value);
+    if (state->pass & LTI_PASS_HEADERS)
+        add_header(state, header, value);
+}
+
+static int export_custom(void *baton, const char *key, const char *value)
+{
+    export_state_t *state = baton;
+    char *name = apr_pstrcat(state->r->pool, "LTI_CUSTOM_", key, NULL);
+    char *header = apr_pstrcat(state->r->pool, "X-LTI-Custom-", key, NULL);
+    char *c;
+
+    for (c = name; *c != '\0'; c++)
+        *c = apr_isalnum(*c) ? (char)apr_toupper(*c) : '_';
+    for (c = header; *c != '\0'; c++) {
+        if (!apr_isalnum(*c))
+            *c = '-';
+    }
+    export_one(state, name, header, value);
+    return 1;
+}
+
+static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
+{
+    export_state_t state = {.r = r, .pass = mod_lti_config_pass(mod_lti_config_of_dir(r))};
+    apr_size_t i;
+
+    if (state.pass == 0)
+        return;
+    if (state.pass & LTI_PASS_HEADERS)
+        add_header(&state, "X-LTI-Remote-User", identity->remote_user);
+    for (i = 0; i < EXPORTS; i++)
+        export_one(&state, exports[i].name, exports[i].header, value_of(&exports[i], identity, r->pool));
+    if (identity->session->launch.custom != NULL)
+        apr_table_do(export_custom, &state, identity->session->launch.custom, NULL);
+    if (state.truncated != NULL && (state.pass & LTI_PASS_HEADERS))
+        apr_table_setn(r->headers_in, "X-LTI-Truncated", state.truncated);
+}
+
+int mod_lti_environment_export(request_rec *r)
+{
+    const lti_server_config_t *conf = mod_lti_config_of(r->server);
+    const char *type;
+    const mod_lti_identity_t *identity;
+
+    if (!mod_lti_config_is_active(conf))
+        return DECLINED;
+    if (mod_lti_identity_end_point(r) != NULL) {
+        r->handler = "lti-sync";
+        return DECLINED;
+    }
+    type = ap_auth_type(r);
+    if (type != NULL && ap_cstr_casecmp(type, "LTI") == 0)
+        unset_all(r->headers_in, is_remote_user, r->pool);
+    identity = mod_lti_identity_of(r);
+    mod_lti_cookie_withhold(r, conf->cookie_name);
+    if (identity->standing == MOD_LTI_PRESENT) {
+        export_identity(r, identity);
+        mod_lti_identity_renew(r, identity);
+    }
+    return DECLINED;
+}
+
+/* --- expressions: %{LTI_ROLE} and its like resolve the session themselves ------------------------------------------------------ */
+
+static const char *expression_value(ap_expr_eval_ctx_t *ctx, const void *data)
+{
+    const mod_lti_identity_t *identity;
+    const char *value = NULL;
+
+    if (ctx->r == NULL)
+        return "";
+    identity = mod_lti_identity_of(ctx->r);
+    if (identity->standing == MOD_LTI_PRESENT)
+        value = value_of(data, identity, ctx->p);
+    return value != NULL ? value : "";
+}
+
+static int lookup_expression(ap_expr_lookup_parms *parms)
+{
+    apr_size_t i;
+
+    if (parms->type != AP_EXPR_FUNC_VAR || ap_cstr_casecmpn(parms->name, "LTI_", 4) != 0)
+        return DECLINED;
+    for (i = 0; i < EXPORTS; i++) {
+        if (ap_cstr_casecmp(parms->name, exports[i].name) == 0) {
+            *parms->func = expression_value;
+            *parms->data = &exports[i];
+            return OK;
+        }
+    }
+    return DECLINED;
+}
+
+void mod_lti_environment_register(apr_pool_t *p)
+{
+    (void)p;
+    ap_hook_expr_lookup(lookup_expression, NULL, NULL, APR_HOOK_MIDDLE);
+}

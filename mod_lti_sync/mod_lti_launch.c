@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end point launch: from the platform's answer to a session and the application's door (SPEC sections 1.3, 1.4 and 2). */
+#include "mod_lti_launch.h"
+
+#include <string.h>
+#include <apr_atomic.h>
+#include <apr_strings.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "lti_claims.h"
+#include "lti_db.h"
+#include "lti_json.h"
+#include "lti_jws.h"
+#include "lti_keys.h"
+#include "lti_login.h"
+#include "lti_session.h"
+#include "mod_lti_cookie.h"
+#include "mod_lti_form.h"
+#include "mod_lti_identity.h"
+#include "mod_lti_launch_parts.h"
+#include "mod_lti_page.h"
+#include "mod_lti_store.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+#define SYNC_PAUSE apr_time_from_sec(30)  /* launches make a course due this long after its last success at the soonest */
+#define RETRY_PAUSE apr_time_from_sec(60) /* and this long, times the failures in a row, after a failure */
+#define RETRY_PAUSE_MAX apr_time_from_sec(600)
+#define ERROR_CODE_MAX 64
+
+/* A launch on its way through the steps. */
+typedef struct passage_t {
+    request_rec *r;
+    const lti_server_config_t *conf;
+    const char *base_url;
+    const char *id_token; /* NULL: the platform posted an error */
+    const char *error, *error_description;
+    const lti_state_t *state;
+    const lti_platform_t *platform;
+    int stale_keys;
+    lti_launch_t *launch;
+    const char *destination;
+    const char *cookie_name, *cookie_value, *surplus;
+    apr_time_t expires_at;
+} passage_t;
+
+/* --- what was posted ----------------------------------------------------------------------------------------------------- */
+
+static apr_status_t read_form(passage_t *passage, const char **state, lti_err_t *err)
+{
+    mod_lti_form_t *form;
+    apr_status_t rv = mod_lti_form_read(&form, passage->r, (apr_size_t)passage->conf->max_launch_size, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (apr_table_get(form->values, "oauth_consumer_key") != NULL)
+        return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL,
+                        "this is a launch of LTI 1.1; register the tool in the platform as an LTI 1.3 tool");
+    *state = mod_lti_form_get(form, "state", &rv, err);
+    passage->id_token = mod_lti_form_get(form, "id_token", &rv, err);
+    passage->error = mod_lti_form_get(form, "error", &rv, err);
+    passage->error_description = mod_lti_form_get(form, "error_description", &rv, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (*state == NULL || **state == '\0')
+        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has no state");
+    if (passage->id_token != NULL && passage->error != NULL)
+        return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL, "the launch has both id_token and error (SPEC B-03)");
+    if (passage->id_token == NULL && passage->error == NULL)
+        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has neither id_token nor error");
+    return APR_SUCCESS;
+}
+
+/* The state is ours, in time, and was given to this browser (SPEC B-02). From here on its cookie is spent, whatever comes. */
+static apr_status_t open_state(passage_t *passage, const char *text, lti_err_t *err)
+{
+    lti_state_t *state;
+    apr_status_t rv = lti_state_open(&state, passage->conf->runtime->state_sealer, passage->base_url, text, mod_lti_store_now(),
+                                     passage->r->pool, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    mod_lti_cookie_set(passage->r, state->cookie_name, "", 0);
+    if (!lti_state_is_bound(state, mod_lti_cookie_get(passage->r, state->cookie_name)))
+        return lti_fail(err, LTI_E_STATE_BROWSER, APR_EACCES, "the launch came without the cookie %s of its login",
+                        state->cookie_name);
+    passage->state = state;
+    passage->platform = lti_platform_by_name(passage->conf->platforms, state->platform);
+    if (passage->platform == NULL)
+        return lti_fail(err, LTI_E_STATE_INVALID, APR_EINVAL,
+                        "the login was for platform %s, which is not configured here any more", state->platform);
+    return APR_SUCCESS;
+}
+
+/* --- the platform says no (SPEC section 1.4) ------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *error;
+    lti_code_t code;
+} refusals[] = {
+    {"login_required", LTI_E_PLATFORM_LOGIN},
+    {"interaction_required", LTI_E_PLATFORM_LOGIN},
+    {"account_selection_required", LTI_E_PLATFORM_LOGIN},
+    {"consent_required", LTI_E_PLATFORM_LOGIN},
+    {"launch_no_longer_valid", LTI_E_STATE_EXPIRED},
+    {"unauthorized_client", LTI_E_PLATFORM_DENIED},
+    {"access_denied", LTI_E_PLATFORM_DENIED},
+    {"server_error", LTI_E_PLATFORM_UNAVAILABLE},
+    {"temporarily_unavailable", LTI_E_PLATFORM_UNAVAILABLE},
+};
+
+static int is_plain_code(const char *text)
+{
+    apr_size_t length = strlen(text);
+
+    return length > 0 && length <= ERROR_CODE_MAX &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
+}
+
+static apr_status_t fail_error(const passage_t *passage, lti_err_t *err)
+{
+    const char *detail = passage->error_description != NULL ? passage->error_description : "";
+    lti_code_t code = LTI_E_PLATFORM_ERROR;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+        if (strcmp(refusals[i].error, passage->error) == 0)
+            code = refusals[i].code;
+    }
+    if (!is_plain_code(passage->error))
+        return lti_fail(err, code, APR_EGENERAL, "platform %s answered the login with an error code of %lu bytes that is none",
+                        passage->platform->name, (unsigned long)strlen(passage->error));
+    return lti_fail(err, code, APR_EGENERAL, "platform %s answered the login with %s%s%.120s", passage->platform->name,
+                    passage->error, *detail != '\0' ? ": " : "", detail);
+}
+
+/* An error with a state that is not good may come from anybody: nothing of it is told (SPEC B-10, S-04). */
+static apr_status_t fail_stray_error(const passage_t *passage, lti_err_t *err)
+{
+    lti_err_t cause = *err;
+
+    return lti_fail(err, LTI_E_PARAMETER_INVALID, cause.status, "an error of %lu bytes was posted, but %s",
+                    (unsigned long)strlen(passage->error), cause.text);
+}
+
+/* --- the token ------------------------------------------------------------------------------------------------------------ */
+
+/* What can be refused without a key is refused before one is fetched (SPEC S-10). Nothing in the token is believed yet. */
+static apr_status_t check_envelope(const lti_jws_t *jws, const lti_platform_t *platform, lti_err_t *err)
+{
+    const char *issuer = lti_json_string(jws->claims, "iss");
+
+    if (jws->kid == NULL)
+        return lti_fail(err, LTI_E_KID_MISSING, APR_EINVAL, "the token's header has no kid");
+    if ((platform->algorithms & LTI_ALG_BIT(jws->alg)) == 0)
+        return lti_fail(err, LTI_E_ALGORITHM, APR_EINVAL, "platform %s may not sign with %s", platform->name,
+                        lti_alg_name(jws->alg));
+    if (issuer != NULL && strcmp(issuer, platform->issuer) != 0)
+        return lti_fail(err, LTI_E_ISSUER, APR_EACCES, "the login was for platform %s, the token says iss %.100s", platform->name,
+                        issuer);
+    return APR_SUCCESS;
+}
+
+static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
+{
+    const lti_server_config_t *conf = passage->conf;
+    const lti_key_t *key = NULL;
+    lti_jws_t *jws;
+    lti_expect_t expect = {.platform = passage->platform,
+                           .nonce = passage->state->nonce,
+                           .target = passage->state->target,
+                           .deployment_id = passage->state->deployment_id,
+                           .skew_seconds = (int)apr_time_sec(conf->clock_skew),
+                           .allow_anonymous = conf->anonymous,
+                           .role_options = conf->strict_roles ? LTI_ROLE_STRICT : 0,
+                           .message_types = (unsigned)conf->message_types};
+    apr_status_t rv = lti_jws_parse(&jws, passage->id_token, strlen(passage->id_token), passage->r->pool, err);
+
+    if (rv == APR_SUCCESS)
+        rv = check_envelope(jws, passage->platform, err);
+    if (rv == APR_SUCCESS)
+        rv = mod_lti_launch_key(&key, &passage->stale_keys, passage->r, passage->platform, jws->kid, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_jws_verify(jws, key, passage->platform->algorithms, err);
+    /* Only now: fetching a key may have taken seconds, and the launch counts from its validation (Invariant 3). */
+    expect.now = mod_lti_store_now();
+    if (rv == APR_SUCCESS)
+        rv = lti_claims_launch(&passage->launch, jws->claims, &expect, passage->r->pool, err);
+    if (rv == APR_SUCCESS && !lti_platform_accepts(passage->platform, passage->launch->deployment_id))
+        rv = lti_fail(err, LTI_E_DEPLOYMENT_UNKNOWN, APR_EACCES, "platform %s, deployment %s is not accepted",
+                      passage->platform->name, passage->launch->deployment_id);
+    if (rv == APR_SUCCESS)
+        rv = mod_lti_launch_target(&passage->destination, conf, passage->base_url, passage->launch->target_link_uri,
+                                   passage->r->pool, err);
+    return rv;
+}
+
+/* --- what is kept --------------------------------------------------------------------------------------------------------- */
+
+static apr_status_t seal_session(passage_t *passage, lti_err_t *err)
+{
+    const lti_sealer_t *sealer = passage->conf->runtime->session_sealer;
+    apr_pool_t *p = passage->r->pool;
+    apr_time_t now = passage->launch->launched_at;
+
+    passage->expires_at = now + passage->conf->session_lifetime;
+    passage->cookie_name = lti_session_cookie_name(sealer, passage->conf->cookie_name, passage->launch, p);
+    if (passage->cookie_name == NULL)
+        return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no name for the session's cookie");
+    return lti_session_seal(&passage->cookie_value, &passage->surplus, sealer, passage->base_url, passage->cookie_name,
+                            passage->launch, passage->expires_at, now, p, err);
+}
+
+/*
+ * When this launch wants the course's roster to be fetched. A class that opens the tool together is one wish, a platform that
+ * fails is not asked more often because many try, and one that asked for patience gets it (Invariant 4). lti_db only ever
+ * lowers the time by it.
+ */
+static apr_time_t wanted_at(const lti_course_t *course, apr_time_t now)
+{
+    apr_time_t pause;
+
+    if (course == NULL)
+        return now;
+    if (course->failures > 0) {
+        if (course->error_name != NULL && lti_err_by_name(course->error_name) == LTI_E_ROSTER_BUSY)
+            return course->due_at;
+        pause = course->failures < RETRY_PAUSE_MAX / RETRY_PAUSE ? course->failures * RETRY_PAUSE : RETRY_PAUSE_MAX;
+        return now + pause;
+    }
+    return course->succeeded_at + SYNC_PAUSE > now ? course->succeeded_at + SYNC_PAUSE : now;
+}
+
+static apr_status_t note_course(const passage_t *passage, lti_db_t *db, lti_err_t *err)
+{
+    const lti_launch_t *launch = passage->launch;
+    const lti_runtime_t *runtime = passage->conf->runtime;
+    apr_pool_t *p = passage->r->pool;
+    apr_time_t now = launch->launched_at, due_at = now + mod_lti_config_of(runtime->server)->sync_interval;
+    const lti_course_t course = {.key = launch->course_key,
+                                 .platform = passage->platform->name,
+                                 .issuer = launch->issuer,
+                                 .client_id = launch->client_id,
+                                 .deployment_id = launch->deployment_id,
+                                 .context_id = launch->context_id,
+                                 .label = launch->context_label,
+                                 .title = launch->context_title,
+                                 .type = launch->context_type,
+                                 .nrps_url = launch->nrps_url,
+                                 .launched_at = now,
+                                 .state = launch->nrps_url != NULL ? LTI_ROSTER_PENDING : LTI_ROSTER_NONE};
+    lti_course_t *known = NULL;
+    apr_status_t rv;
+
+    if (passage->conf->sync_on_launch && launch->nrps_url != NULL) {
+        rv = lti_db_course_read(&known, db, launch->course_key, p, err);
+        if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
+            return rv;
+        due_at = wanted_at(rv == APR_SUCCESS ? known : NULL, now);
+    }
+    rv = lti_db_course_launched(db, &course, due_at, p, err);
+    if (rv == APR_SUCCESS && launch->nrps_url != NULL && due_at <= now && runtime->kick != NULL)
+        apr_atomic_set32(runtime->kick, 1);
+    return rv;
+}
+
+/* The nonce first: its INSERT is what makes this launch the only one (Invariant 1). */
+static apr_status_t keep(const passage_t *passage, lti_err_t *err)
+{
+    const lti_launch_t *launch = passage->launch;
+    apr_pool_t *p = passage->r->pool;
+    const char *nonce = lti_nonce_key(passage->platform->name, passage->state->nonce, p);
+    mod_lti_store_t store;
+    apr_status_t rv;
+
+    if (nonce == NULL)
+        return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no digest of the nonce");
+    rv = mod_lti_store_open(&store, passage->conf->db_server, p, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = lti_db_nonce_redeem(store.db, nonce, launch->token_expires_at + passage->conf->clock_skew, p, err);
+    if (rv == APR_SUCCESS && launch->course_key != NULL)
+        rv = note_course(passage, store.db, err);
+    if (rv == APR_SUCCESS && passage->surplus != NULL)
+        rv = lti_db_launch_write(store.db, launch->id, launch->course_key != NULL ? launch->course_key : "",
+                                 launch->user_id != NULL ? launch->user_id : "", passage->surplus, passage->expires_at, p, err);
+    mod_lti_store_close(&store);
+    return rv;
+}
+
+/* --- the answer ----------------------------------------------------------------------------------------------------------- */
+
+/* Which of the older session cookies goes next: the one whose launch is longest ago; -1 if none is left. */
+static int find_oldest(const apr_array_header_t *cookies)
+{
+    int i, oldest = -1;
+    apr_time_t since = 0;
+
+    for (i = 0; i < cookies->nelts; i++) {
+        const mod_lti_launch_cookie_t *cookie = &APR_ARRAY_IDX(cookies, i, mod_lti_launch_cookie_t);
+        apr_time_t launched = cookie->value != NULL ? lti_session_peek(cookie->value) : 0;
+
+        if (launched != 0 && (oldest < 0 || launched < since)) {
+            oldest = i;
+            since = launched;
+        }
+    }
+    return oldest;
+}
+
+static apr_size_t size_of(const char *name, const char *value)
+{
+    return strlen(name) + strlen(value) + sizeof("=; ") - 1;
+}
+
+/* Beyond LTI_SESSION_COOKIES_MAX the request's header would grow too large for servers: the oldest sessions go. */
+static void set_session_cookie(const passage_t *passage)
+{
+    const char *prefix = apr_pstrcat(passage->r->pool, passage->conf->cookie_name, "_", NULL);
+    apr_array_header_t *cookies = mod_lti_launch_cookies(passage->r, prefix);
+    apr_size_t total = size_of(passage->cookie_name, passage->cookie_value);
+    int i;
+
+    for (i = 0; i < cookies->nelts; i++) {
+        mod_lti_launch_cookie_t *cookie = &APR_ARRAY_IDX(cookies, i, mod_lti_launch_cookie_t);
+
+        if (strcmp(cookie->name, passage->cookie_name) == 0)
+            cookie->value = NULL; /* replaced by the new one */
+        else if (lti_session_peek(cookie->value) != 0)
+            total += size_of(cookie->name, cookie->value);
+    }
+    while (total > LTI_SESSION_COOKIES_MAX && (i = find_oldest(cookies)) >= 0) {
+        mod_lti_launch_cookie_t *cookie = &APR_ARRAY_IDX(cookies, i, mod_lti_launch_cookie_t);
+
+        total -= size_of(cookie->name, cookie->value);
+        mod_lti_cookie_set(passage->r, cookie->name, "", 0);
+        cookie->value = NULL;
+    }
+    mod_lti_cookie_set(passage->r, passage->cookie_name, passage->cookie_value, -1);
+}
+
+/*
+ * Whether a REMOTE_USER can be made is judged where the application is; an administrator who looks for the reason of a later
+ * refusal finds it here too.
+ */
+static void note_remote_user(const passage_t *passage)
+{
+    const lti_launch_t *launch = passage->launch;
+    const lti_person_t person = {.sub = launch->user_id, .email = launch->email, .sourcedid = launch->sourcedid};
+    const char *user, *text = mod_lti_config_remote_user(mod_lti_config_of_dir(passage->r), passage->platform);
+
+    if (launch->user_id != NULL && lti_remote_user(&user, text, passage->platform, &person, passage->r->pool, NULL) != APR_SUCCESS)
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, passage->r,
+                      "LTI0208: launch %s: no REMOTE_USER can be made for this person from the template %s. %s", launch->id, text,
+                      lti_err_info(LTI_E_REMOTE_USER)->admin);
+}
+
+static int answer(const passage_t *passage)
+{
+    request_rec *r = passage->r;
+
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0202: launch %s: platform %s, course %s", passage->launch->id,
+                  passage->platform->name, passage->launch->course_key != NULL ? passage->launch->course_key : "(none)");
+    set_session_cookie(passage);
+    mod_lti_launch_redirect(r, HTTP_SEE_OTHER, passage->destination);
+    if (!passage->stale_keys || !mod_lti_launch_claim_keys(r, passage->platform))
+        return HTTP_SEE_OTHER;
+    /*
+     * Nobody waits for keys that are not needed yet: the whole answer goes out first, and the browser's next request must not
+     * queue behind this one.
+     */
+    r->connection->keepalive = AP_CONN_CLOSE;
+    r->status = HTTP_SEE_OTHER;
+    ap_set_content_length(r, 0);
+    ap_rflush(r);
+    mod_lti_launch_refresh_keys(r, passage->platform);
+    return OK;
+}
+
+static apr_status_t pass(passage_t *passage, lti_err_t *err)
+{
+    const char *state = NULL;
+    apr_status_t rv;
+
+    if (passage->r->method_number != M_POST)
+        return mod_lti_launch_fail_method(passage->r, 1, err);
+    rv = read_form(passage, &state, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = open_state(passage, state, err);
+    if (passage->error != NULL)
+        return rv == APR_SUCCESS ? fail_error(passage, err) : fail_stray_error(passage, err);
+    if (rv == APR_SUCCESS)
+        rv = verify_token(passage, err);
+    if (rv == APR_SUCCESS)
+        rv = seal_session(passage, err);
+    return rv == APR_SUCCESS ? keep(passage, err) : rv;
+}
+
+int mod_lti_launch_launch(request_rec *r)
+{
+    passage_t passage = {.r = r, .conf = mod_lti_config_of(r->server), .base_url = mod_lti_identity_base_url(r)};
+    lti_err_t err;
+    apr_status_t rv;
+
+    if (mod_lti_launch_is_probe(r))
+        return OK;
+    mod_lti_launch_no_store(r);
+    rv = pass(&passage, &err);
+    if (rv == APR_SUCCESS) {
+        note_remote_user(&passage);
+        return answer(&passage);
+    }
+    return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : mod_lti_page_refuse(r, "LTI0201", &err);
+}

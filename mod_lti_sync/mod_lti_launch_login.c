@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end point login: from the platform's request to the authentication request (SPEC sections 1.1 and 1.2). */
+#include "mod_lti_launch.h"
+
+#include <string.h>
+#include <apr_strings.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "lti_http.h"
+#include "lti_login.h"
+#include "mod_lti_cookie.h"
+#include "mod_lti_form.h"
+#include "mod_lti_identity.h"
+#include "mod_lti_launch_parts.h"
+#include "mod_lti_page.h"
+#include "mod_lti_store.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+#define LOGIN_BODY_MAX (16 * 1024)
+#define LOGIN_URL_MAX (6 * 1024) /* a longer authentication request is posted (SPEC A-11) */
+#define STATE_COOKIES_MAX 10     /* SPEC W-02 */
+#define LED_MARK "lti_led=1"     /* in the query of a login that was led to the base URL once */
+
+/*
+ * The cookie that a login sets must come back to the host of the base URL: a login on another name of this virtual host is led
+ * there first. Once only: a proxy in front may hide the name that the browser used, and would be led round for ever.
+ */
+static const char *find_detour(request_rec *r, const char *base_url)
+{
+    const char *host = apr_table_get(r->headers_in, "Host"), *here, *there;
+    const char *path = apr_pstrcat(r->pool, mod_lti_config_of(r->server)->path, "/login?", NULL);
+
+    if (host == NULL || (r->args != NULL && strstr(r->args, LED_MARK) != NULL))
+        return NULL;
+    /* The scheme of the base URL: a load balancer that ends TLS sends the outer host with the inner scheme. */
+    here = lti_http_origin(apr_pstrcat(r->pool, strncmp(base_url, "https:", 6) == 0 ? "https://" : "http://", host, NULL), r->pool);
+    there = lti_http_origin(base_url, r->pool);
+    if (here == NULL || there == NULL || strcmp(here, there) == 0)
+        return NULL;
+    return apr_pstrcat(r->pool, base_url, path, r->args != NULL ? r->args : "", r->args != NULL ? "&" : "", LED_MARK, NULL);
+}
+
+/* A parameter without a value counts as left out (RFC 6749 section 3.1). */
+static const char *or_null(const char *value)
+{
+    return value != NULL && *value != '\0' ? value : NULL;
+}
+
+static apr_status_t read_request(lti_login_request_t *login, request_rec *r, lti_err_t *err)
+{
+    mod_lti_form_t *form;
+    apr_status_t rv = mod_lti_form_read(&form, r, LOGIN_BODY_MAX, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    login->iss = mod_lti_form_get(form, "iss", &rv, err);
+    login->login_hint = mod_lti_form_get(form, "login_hint", &rv, err);
+    login->target_link_uri = mod_lti_form_get(form, "target_link_uri", &rv, err);
+    login->lti_message_hint = mod_lti_form_get(form, "lti_message_hint", &rv, err);
+    login->lti_deployment_id = or_null(mod_lti_form_get(form, "lti_deployment_id", &rv, err));
+    login->client_id = or_null(mod_lti_form_get(form, "client_id", &rv, err));
+    return rv == APR_SUCCESS ? lti_login_check(login, err) : rv;
+}
+
+/* Browsers send the older ones of several cookies first (RFC 6265 section 5.4). */
+static void set_state_cookie(request_rec *r, const lti_state_t *state)
+{
+    apr_array_header_t *cookies = mod_lti_launch_cookies(r, MOD_LTI_STATE_COOKIE);
+    int i;
+
+    for (i = 0; i < cookies->nelts - (STATE_COOKIES_MAX - 1); i++)
+        mod_lti_cookie_set(r, APR_ARRAY_IDX(cookies, i, mod_lti_launch_cookie_t).name, "", 0);
+    mod_lti_cookie_set(r, state->cookie_name, state->cookie_value, LTI_STATE_LIFETIME);
+}
+
+/*
+ * The authentication request as a form that sends itself: end point and parameters are read off the URL, so that there is one
+ * place that knows them.
+ */
+static apr_status_t send_form(request_rec *r, const lti_platform_t *platform, const char *url, lti_err_t *err)
+{
+    apr_size_t length = strlen(platform->authorization_endpoint);
+    const char *content, *query = url + length + strspn(url + length, "?&");
+    const apr_array_header_t *list;
+    const apr_table_entry_t *entries;
+    mod_lti_form_t *form;
+    apr_status_t rv = mod_lti_form_parse(&form, query, strlen(query), r->pool, err);
+    int i;
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    content = apr_psprintf(r->pool, "<form method=\"post\" action=\"%s\">\n",
+                           mod_lti_page_escape(platform->authorization_endpoint, r->pool));
+    list = apr_table_elts(form->values);
+    entries = (const apr_table_entry_t *)list->elts;
+    for (i = 0; i < list->nelts; i++)
+        content = apr_pstrcat(r->pool, content, "<input type=\"hidden\" name=\"", mod_lti_page_escape(entries[i].key, r->pool),
+                              "\" value=\"", mod_lti_page_escape(entries[i].val, r->pool), "\">\n", NULL);
+    content = apr_pstrcat(r->pool, content, "<p><button>Continue</button></p></form>", NULL);
+    return mod_lti_launch_send_page(r, "One moment", content, "document.forms[0].submit()", err);
+}
+
+/* What is known of a login once it is admitted. */
+typedef struct login_t {
+    lti_login_request_t request;
+    const lti_platform_t *platform;
+    const char *url; /* of the authentication request */
+} login_t;
+
+static apr_status_t admit(login_t *login, request_rec *r, const lti_server_config_t *conf, const char *base_url, lti_err_t *err)
+{
+    const lti_login_request_t *request = &login->request;
+    const char *text, *destination;
+    lti_state_t *state;
+    apr_status_t rv = read_request(&login->request, r, err);
+
+    if (rv == APR_SUCCESS)
+        rv =
+            lti_platform_find(&login->platform, conf->platforms, request->iss, request->client_id, request->lti_deployment_id, err);
+    if (rv == APR_SUCCESS)
+        rv = mod_lti_launch_target(&destination, conf, base_url, request->target_link_uri, r->pool, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_state_make(&text, &state, conf->runtime->state_sealer, base_url, login->platform, request, mod_lti_store_now(),
+                            r->pool, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    set_state_cookie(r, state);
+    login->url = lti_login_url(login->platform, request, apr_pstrcat(r->pool, base_url, conf->path, "/launch", NULL), text,
+                               state->nonce, r->pool);
+    return APR_SUCCESS;
+}
+
+int mod_lti_launch_login(request_rec *r)
+{
+    const lti_server_config_t *conf = mod_lti_config_of(r->server);
+    const char *base_url = mod_lti_identity_base_url(r), *detour;
+    login_t login;
+    lti_err_t err;
+    apr_status_t rv;
+
+    if (mod_lti_launch_is_probe(r))
+        return OK;
+    memset(&login, 0, sizeof(login));
+    if (r->method_number != M_GET && r->method_number != M_POST) {
+        rv = mod_lti_launch_fail_method(r, 0, &err);
+    } else {
+        detour = find_detour(r, base_url);
+        if (detour != NULL)
+            return mod_lti_launch_redirect(r, HTTP_TEMPORARY_REDIRECT, detour);
+        rv = admit(&login, r, conf, base_url, &err);
+    }
+    if (rv == APR_SUCCESS && strlen(login.url) <= LOGIN_URL_MAX)
+        return mod_lti_launch_redirect(r, r->method_number == M_GET ? HTTP_MOVED_TEMPORARILY : HTTP_SEE_OTHER, login.url);
+    if (rv == APR_SUCCESS)
+        rv = send_form(r, login.platform, login.url, &err);
+    if (rv == APR_SUCCESS)
+        return OK;
+    return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : mod_lti_page_refuse(r, "LTI0200", &err);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keys and secret: read by the parent while it is root, made at the first start. */
+#include "mod_lti_state.h"
+
+#include <apr_file_io.h>
+#include <apr_file_info.h>
+#include <apr_strings.h>
+#include <http_log.h>
+
+#include "lti_crypto.h"
+#include "lti_keys.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+#define STATE_FILE_MAX 65536
+#define SECRET_BYTES 32
+#define SECRETS_MAX 8
+#define PRIVATE_MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE)
+
+static apr_status_t read_file(char **text, const char *path, apr_pool_t *p, lti_err_t *err)
+{
+    apr_file_t *file;
+    apr_size_t size = STATE_FILE_MAX;
+    apr_finfo_t info;
+    apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, p);
+
+    if (rv == APR_ENOENT || rv == APR_ENOTDIR)
+        return rv;
+    if (rv != APR_SUCCESS)
+        return lti_fail(err, LTI_E_CONFIG, rv, "%s cannot be read: let it be owned by root with mode 0600", path);
+    *text = apr_palloc(p, STATE_FILE_MAX + 1);
+    rv = apr_file_info_get(&info, APR_FINFO_PROT | APR_FINFO_TYPE, file);
+    if (rv == APR_SUCCESS && info.filetype == APR_REG)
+        rv = apr_file_read_full(file, *text, STATE_FILE_MAX, &size);
+    apr_file_close(file);
+    if (rv != APR_SUCCESS && rv != APR_EOF)
+        return lti_fail(err, LTI_E_CONFIG, rv, "%s cannot be read", path);
+    if (info.filetype != APR_REG)
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "%s is no file", path);
+    if (info.protection & (APR_FPROT_GREAD | APR_FPROT_WREAD | APR_FPROT_GWRITE | APR_FPROT_WWRITE))
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "%s can be read or written by others: chmod 0600 it", path);
+    (*text)[size] = '\0';
+    return APR_SUCCESS;
+}
+
+/* Written beside its place and linked there, so that it is either whole or absent, and the first of two starts wins. */
+static apr_status_t write_private(const char *path, const char *text, apr_pool_t *p, lti_err_t *err)
+{
+    const char *fresh = apr_psprintf(p, "%s.%" APR_PID_T_FMT, path, getpid());
+    apr_file_t *file;
+    apr_status_t rv;
+
+    (void)apr_file_remove(fresh, p);
+    rv = apr_file_open(&file, fresh, APR_FOPEN_WRITE | APR_FOPEN_CREATE | APR_FOPEN_EXCL, PRIVATE_MODE, p);
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_write_full(file, text, strlen(text), NULL);
+        if (rv == APR_SUCCESS)
+            rv = apr_file_sync(file);
+        apr_file_close(file);
+    }
+    if (rv == APR_SUCCESS)
+        rv = apr_file_link(fresh, path);
+    (void)apr_file_remove(fresh, p);
+    if (rv != APR_SUCCESS && !APR_STATUS_IS_EEXIST(rv))
+        return lti_fail(err, LTI_E_CONFIG, rv, "%s cannot be written: create the directory (LTIStateDir), owned by root", path);
+    return APR_SUCCESS;
+}
+
+/* --- the signing keys ----------------------------------------------------------------------------------------------------- */
+
+static apr_status_t load_keys(const lti_toolkeys_t **toolkeys, const apr_array_header_t *paths, apr_pool_t *p, apr_pool_t *ptemp,
+                              lti_err_t *err)
+{
+    apr_array_header_t *pems = apr_array_make(ptemp, paths->nelts, sizeof(const char *));
+    lti_toolkeys_t *made = NULL;
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < paths->nelts; i++) {
+        const char *path = APR_ARRAY_IDX(paths, i, lti_place_t).text;
+        char *pem = NULL;
+
+        rv = read_file(&pem, path, ptemp, err);
+        if (rv == APR_ENOENT || rv == APR_ENOTDIR)
+            return lti_fail(
+                err, LTI_E_CONFIG, rv,
+                "LTIKeyFile %s does not exist: leave LTIKeyFile out to have a key generated, or make one with openssl genpkey",
+                path);
+        if (rv != APR_SUCCESS)
+            return rv;
+        APR_ARRAY_PUSH(pems, const char *) = pem;
+    }
+    rv = lti_toolkeys_create(&made, pems, p, err);
+    *toolkeys = made;
+    return rv;
+}
+
+static apr_status_t generated_key(apr_array_header_t **paths, const lti_server_config_t *conf, apr_pool_t *ptemp, lti_err_t *err)
+{
+    lti_place_t place = {.text = apr_pstrcat(ptemp, conf->state_dir, "/tool-key.pem", NULL)};
+    apr_finfo_t info;
+    apr_status_t rv = apr_stat(&info, place.text, APR_FINFO_TYPE, ptemp);
+
+    if (rv != APR_SUCCESS) {
+        char *pem = NULL;
+
+        rv = lti_key_generate_pem(&pem, ptemp, err);
+        if (rv == APR_SUCCESS)
+            rv = write_private(place.text, pem, ptemp, err);
+        if (rv != APR_SUCCESS)
+            return rv;
+    }
+    *paths = apr_array_make(ptemp, 1, sizeof(lti_place_t));
+    APR_ARRAY_PUSH(*paths, lti_place_t) = place;
+    return APR_SUCCESS;
+}
+
+/* --- the secret ------------------------------------------------------------------------------------------------------------- */
+
+static int is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* One secret a line; the text itself is the key material. */
+static apr_status_t parse_secrets(lti_bytes_t *secrets, int *count, char *text, const char *path, lti_err_t *err)
+{
+    *count = 0;
+    while (*text != '\0') {
+        char *start;
+
+        while (is_space(*text))
+            text++;
+        if (*text == '\0')
+            break;
+        start = text;
+        while (*text != '\0' && *text != '\n')
+            text++;
+        if (*count == SECRETS_MAX)
+            return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "%s holds more than %d secrets: remove the oldest", path, SECRETS_MAX);
+        secrets[*count].data = start;
+        secrets[*count].size = (apr_size_t)(text - start);
+        while (secrets[*count].size > 0 && is_space(start[secrets[*count].size - 1]))
+            secrets[*count].size--;
+        if (secrets[*count].size < SECRET_BYTES)
+            return lti_fail(err, LTI_E_CONFIG, APR_EINVAL,
+                            "line %d of %s is shorter than %d characters: make a secret with openssl rand -base64 48", *count + 1,
+                            path, SECRET_BYTES);
+        (*count)++;
+    }
+    if (*count == 0)
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "%s is empty: make a secret with openssl rand -base64 48", path);
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_secrets(lti_bytes_t *secrets, int *count, const char *path, apr_pool_t *ptemp, lti_err_t *err)
+{
+    char *text = NULL;
+    apr_status_t rv = read_file(&text, path, ptemp, err);
+
+    if (rv == APR_ENOENT || rv == APR_ENOTDIR)
+        return lti_fail(err, LTI_E_CONFIG, rv, "LTISecretFile %s does not exist: make it with openssl rand -base64 48", path);
+    return rv != APR_SUCCESS ? rv : parse_secrets(secrets, count, text, path, err);
+}
+
+static apr_status_t generated_secret(const char **path, const lti_server_config_t *conf, apr_pool_t *ptemp, lti_err_t *err)
+{
+    apr_finfo_t info;
+
+    *path = apr_pstrcat(ptemp, conf->state_dir, "/secret", NULL);
+    if (apr_stat(&info, *path, APR_FINFO_TYPE, ptemp) != APR_SUCCESS) {
+        const char *text = lti_crypto_random_text(48, ptemp);
+
+        if (text == NULL)
+            return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "the system gives no random bytes");
+        return write_private(*path, apr_pstrcat(ptemp, text, "\n", NULL), ptemp, err);
+    }
+    return APR_SUCCESS;
+}
+
+/* --- what others call --------------------------------------------------------------------------------------------------------- */
+
+int mod_lti_state_check(const lti_server_config_t *conf, apr_pool_t *ptemp, server_rec *s)
+{
+    int faults = 0, i, count;
+    lti_bytes_t secrets[SECRETS_MAX];
+    lti_err_t err;
+
+    for (i = 0; conf->key_files != NULL && i < conf->key_files->nelts; i++) {
+        const lti_place_t *place = &APR_ARRAY_IDX(conf->key_files, i, lti_place_t);
+        apr_array_header_t *one = apr_array_make(ptemp, 1, sizeof(lti_place_t));
+        const lti_toolkeys_t *toolkeys;
+
+        APR_ARRAY_PUSH(one, lti_place_t) = *place;
+        if (load_keys(&toolkeys, one, ptemp, ptemp, &err) != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: LTIKeyFile %s: %s", place->file,
+                         place->line, place->text, err.text);
+            faults++;
+        }
+    }
+    if (conf->secret_file != NULL && read_secrets(secrets, &count, conf->secret_file->text, ptemp, &err) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: %s", conf->secret_file->file,
+                     conf->secret_file->line, err.text);
+        faults++;
+    }
+    return faults;
+}
+
+apr_status_t mod_lti_state_load(lti_runtime_t *runtime, const lti_server_config_t *conf, apr_pool_t *pconf, apr_pool_t *ptemp,
+                                lti_err_t *err)
+{
+    apr_array_header_t *keys = conf->key_files;
+    const char *secret_path = conf->secret_file != NULL ? conf->secret_file->text : NULL;
+    lti_bytes_t secrets[SECRETS_MAX];
+    lti_sealer_t *session = NULL, *state = NULL;
+    int count = 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (keys == NULL || secret_path == NULL) {
+        rv = apr_dir_make_recursive(conf->state_dir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, ptemp);
+        if (rv != APR_SUCCESS)
+            return lti_fail(err, LTI_E_CONFIG, rv, "LTIStateDir %s cannot be made: create it, owned by root with mode 0700",
+                            conf->state_dir);
+    }
+    if (keys == NULL)
+        rv = generated_key(&keys, conf, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = load_keys(&runtime->toolkeys, keys, pconf, ptemp, err);
+    if (rv == APR_SUCCESS && secret_path == NULL)
+        rv = generated_secret(&secret_path, conf, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = read_secrets(secrets, &count, secret_path, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_sealer_create(&session, "session", secrets, count, pconf, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_sealer_create(&state, "state", secrets, count, pconf, err);
+    runtime->session_sealer = session;
+    runtime->state_sealer = state;
+    return rv;
+}

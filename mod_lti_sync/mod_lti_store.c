@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections from mod_dbd, the breaker before look-ups, and the clock. */
+#include "mod_lti_store.h"
+
+#include <apr_atomic.h>
+#include <apr_dbd.h>
+#include <apr_optional.h>
+#include <http_log.h>
+#include <mod_dbd.h>
+
+#ifdef LTI_TEST_CLOCK
+#include <stdio.h>
+#include <stdlib.h>
+#endif
+
+APLOG_USE_MODULE(lti_sync);
+
+#define LOOKUPS_AT_ONCE 2
+#define REST_AFTER_FAILURE apr_time_from_sec(5)
+
+/* Of this process: how many threads wait for the database on behalf of look-ups, and until when none may (seconds, so that it fits an atomic). */
+static volatile apr_uint32_t lookups_waiting;
+static volatile apr_uint32_t resting_until;
+/* The tables are known to be there: the first launch may come before the watch thread's first turn. */
+static volatile apr_uint32_t schema_is_there;
+
+apr_time_t mod_lti_store_now(void)
+{
+#ifdef LTI_TEST_CLOCK
+    const char *path = getenv("LTI_TEST_CLOCK");
+    long offset = 0;
+    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+
+    if (file != NULL) {
+        if (fscanf(file, "%ld", &offset) != 1)
+            offset = 0;
+        fclose(file);
+    }
+    return apr_time_now() + apr_time_from_sec(offset);
+#else
+    return apr_time_now();
+#endif
+}
+
+apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open_connection = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    ap_dbd_t *rec = open_connection != NULL ? open_connection(p, s) : NULL;
+    apr_status_t rv;
+
+    store->db = NULL;
+    store->rec = rec;
+    store->server = s;
+    if (rec == NULL)
+        return lti_fail(err, LTI_E_STORE, APR_EGENERAL,
+                        "mod_dbd has no connection to the database; its own message stands above in the error log");
+    rv = lti_db_wrap(&store->db, rec->driver, rec->handle, rec->pool, err);
+    if (rv == APR_SUCCESS && apr_atomic_read32(&schema_is_there) == 0) {
+        rv = lti_schema_ensure(store->db, p, err);
+        if (rv == APR_SUCCESS)
+            apr_atomic_set32(&schema_is_there, 1);
+    }
+    if (rv != APR_SUCCESS)
+        mod_lti_store_close(store);
+    return rv;
+}
+
+void mod_lti_store_close(mod_lti_store_t *store)
+{
+    APR_OPTIONAL_FN_TYPE(ap_dbd_close) *close_connection = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+
+    if (store->rec != NULL && close_connection != NULL)
+        close_connection(store->server, store->rec);
+    store->rec = NULL;
+    store->db = NULL;
+}
+
+apr_status_t mod_lti_store_lookup_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
+{
+    apr_status_t rv;
+
+    if (apr_atomic_read32(&resting_until) > (apr_uint32_t)apr_time_sec(apr_time_now()))
+        return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "the database failed within the last seconds");
+    if (apr_atomic_inc32(&lookups_waiting) >= LOOKUPS_AT_ONCE) {
+        apr_atomic_dec32(&lookups_waiting);
+        return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "other requests wait for the database already");
+    }
+    rv = mod_lti_store_open(store, s, p, err);
+    if (rv != APR_SUCCESS)
+        mod_lti_store_lookup_done(store, 1);
+    return rv;
+}
+
+void mod_lti_store_lookup_done(mod_lti_store_t *store, int failed)
+{
+    mod_lti_store_close(store);
+    if (failed)
+        apr_atomic_set32(&resting_until, (apr_uint32_t)apr_time_sec(apr_time_now() + REST_AFTER_FAILURE));
+    apr_atomic_dec32(&lookups_waiting);
+}
+
+/* --- the engine's store: one connection at a time, watch thread only -------------------------------------------------- */
+
+typedef struct engine_store_t {
+    server_rec *server;
+    apr_pool_t *pool; /* cleared between loans */
+    mod_lti_store_t loan;
+} engine_store_t;
+
+static lti_db_t *engine_acquire(void *baton, lti_err_t *err)
+{
+    engine_store_t *engine = baton;
+
+    apr_pool_clear(engine->pool);
+    return mod_lti_store_open(&engine->loan, engine->server, engine->pool, err) == APR_SUCCESS ? engine->loan.db : NULL;
+}
+
+static void engine_release(void *baton, lti_db_t *db)
+{
+    engine_store_t *engine = baton;
+
+    (void)db;
+    mod_lti_store_close(&engine->loan);
+}
+
+lti_store_t mod_lti_store_engine(server_rec *s, apr_pool_t *p)
+{
+    engine_store_t *engine = apr_pcalloc(p, sizeof(*engine));
+    lti_store_t store = {.acquire = engine_acquire, .release = engine_release, .baton = engine};
+
+    engine->server = s;
+    apr_pool_create(&engine->pool, p);
+    return store;
+}

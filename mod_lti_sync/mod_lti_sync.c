@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The module record: hooks, and the order of life.
+ *
+ *   configuration   1 directives fill server and directory configurations (mod_lti_config)
+ *                   2 check_config: defaults, cross-checks, key files; all that `apachectl -t` can find
+ *   start, reload   3 post_config, parent, root: keys and secret (mod_lti_state)
+ *                   4 one anonymous shared segment: kick word | key sets | rosters
+ *                   5 base URLs and the runtime for every virtual host
+ *                   6 the watchdog's callback (mod_lti_watch)
+ *   each child      7 child_init: what threads of this process share
+ *                   8 child_stopping, then the pre-cleanup of pchild: the watch thread leaves before the database connections go
+ *
+ * Nothing transient may fail in 3 to 6: an error there ends a running server at a reload. No database, no network before 7.
+ */
+#include <httpd.h>
+#include <apr_shm.h>
+#include <apr_strings.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+#include <mpm_common.h>
+
+#include "lti_http.h"
+#include "lti_keys.h"
+#include "lti_snapshot.h"
+#include "mod_lti_config.h"
+#include "mod_lti_environment.h"
+#include "mod_lti_feed.h"
+#include "mod_lti_identity.h"
+#include "mod_lti_launch.h"
+#include "mod_lti_page.h"
+#include "mod_lti_state.h"
+#include "mod_lti_watch.h"
+
+#define KICK_BYTES 64 /* a cache line of its own: every launch writes it */
+
+static void register_hooks(apr_pool_t *p);
+
+AP_DECLARE_MODULE(lti_sync) = {
+    STANDARD20_MODULE_STUFF,     mod_lti_config_create_dir, mod_lti_config_merge_dir, mod_lti_config_create_server,
+    mod_lti_config_merge_server, mod_lti_config_directives, register_hooks,           AP_MODULE_FLAG_NONE};
+
+/* All platforms of all servers, numbered: from check_config to post_config of the same pass. */
+static apr_array_header_t *all_platforms;
+
+/* --- start ---------------------------------------------------------------------------------------------------------------- */
+
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    int verdict = mod_lti_config_check(&all_platforms, pconf, ptemp, s);
+
+    (void)plog;
+    if (all_platforms->nelts > 0 && mod_lti_state_check(mod_lti_config_of(s), ptemp, s) > 0)
+        verdict = HTTP_INTERNAL_SERVER_ERROR;
+    return verdict;
+}
+
+static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config_t *conf, apr_pool_t *pconf, lti_err_t *err)
+{
+    apr_size_t key_bytes = lti_keycache_size(all_platforms->nelts);
+    apr_shm_t *segment = NULL;
+    char *base;
+    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + key_bytes + (apr_size_t)conf->shared_memory, NULL, pconf);
+
+    if (rv != APR_SUCCESS)
+        return lti_fail(err, LTI_E_CONFIG, rv,
+                        "%" APR_INT64_T_FMT " bytes of shared memory are not to be had: lower LTISharedMemory",
+                        conf->shared_memory);
+    base = apr_shm_baseaddr_get(segment);
+    runtime->kick = (volatile apr_uint32_t *)(void *)base;
+    *runtime->kick = 0;
+    rv = lti_keycache_create(&runtime->keycache, base + KICK_BYTES, key_bytes, all_platforms->nelts, pconf, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_snapshot_format(&runtime->snapshot, base + KICK_BYTES + key_bytes, (apr_size_t)conf->shared_memory, pconf, err);
+    return rv;
+}
+
+/* mod_ssl and `ServerName https://...` answer for the scheme through a hook that looks at the server only. */
+static const char *base_url_of(server_rec *s, apr_pool_t *p)
+{
+    request_rec question = {.pool = p, .server = s};
+    const char *scheme = ap_run_http_scheme(&question);
+    apr_port_t usual = ap_run_default_port(&question), port = s->port;
+
+    if (port == 0 && s->addrs != NULL)
+        port = s->addrs->host_port;
+    if (port == 0 || port == usual)
+        return apr_pstrcat(p, scheme, "://", s->server_hostname, NULL);
+    return apr_psprintf(p, "%s://%s:%u", scheme, s->server_hostname, (unsigned)port);
+}
+
+static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
+{
+    const lti_server_config_t *conf = mod_lti_config_of(main_server);
+    lti_runtime_t *runtime;
+    server_rec *s;
+    lti_err_t err;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || all_platforms == NULL || all_platforms->nelts == 0)
+        return OK;
+    runtime = apr_pcalloc(pconf, sizeof(*runtime));
+    runtime->server = main_server;
+    runtime->node = apr_psprintf(pconf, "%s:%" APR_PID_T_FMT, main_server->server_hostname, getpid());
+    if (lti_http_init(&err) != APR_SUCCESS || mod_lti_state_load(runtime, conf, pconf, ptemp, &err) != APR_SUCCESS ||
+        make_segment(runtime, conf, pconf, &err) != APR_SUCCESS ||
+        mod_lti_watch_setup(runtime, all_platforms, pconf, &err) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, err.status, main_server, "LTI0001: %s", err.text);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    for (s = main_server; s != NULL; s = s->next) {
+        lti_server_config_t *of_host = mod_lti_config_of(s);
+
+        of_host->runtime = runtime;
+        if (of_host->base_url == NULL)
+            of_host->base_url = base_url_of(s, pconf);
+    }
+    return OK;
+}
+
+static void child_init(apr_pool_t *pchild, server_rec *s)
+{
+    lti_runtime_t *runtime = mod_lti_config_of(s)->runtime;
+    lti_err_t err;
+
+    if (runtime == NULL)
+        return;
+    if (lti_keycache_child_init(runtime->keycache, pchild, &err) != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, err.status, s, "LTI0002: launches cannot be checked in this process: %s", err.text);
+    mod_lti_watch_child_init(pchild);
+}
+
+static void child_stopping(apr_pool_t *pchild, int graceful)
+{
+    (void)pchild;
+    (void)graceful;
+    mod_lti_watch_child_stopping();
+}
+
+/* --- end points ----------------------------------------------------------------------------------------------------------------- */
+
+static int let_in(request_rec *r)
+{
+    const char *end_point = mod_lti_identity_end_point(r);
+
+    return end_point != NULL && mod_lti_identity_is_open(end_point) ? OK : DECLINED;
+}
+
+static int handler(request_rec *r)
+{
+    static const struct {
+        const char *name;
+        int (*answer)(request_rec *r);
+    } end_points[] = {
+        {"login", mod_lti_launch_login},   {"launch", mod_lti_launch_launch}, {"jwks", mod_lti_launch_jwks},
+        {"logout", mod_lti_launch_logout}, {"roster", mod_lti_feed_roster},   {"sync", mod_lti_feed_sync},
+    };
+    const char *name = mod_lti_identity_end_point(r);
+    lti_err_t err;
+    apr_size_t i;
+
+    if (name == NULL || r->handler == NULL || strcmp(r->handler, "lti-sync") != 0)
+        return DECLINED;
+    for (i = 0; i < sizeof(end_points) / sizeof(end_points[0]); i++) {
+        if (strcmp(name, end_points[i].name) == 0)
+            return end_points[i].answer(r);
+    }
+    lti_fail(&err, LTI_E_NOT_FOUND, APR_NOTFOUND, "there is no such end point");
+    return mod_lti_page_refuse(r, "LTI0003", &err);
+}
+
+static void register_hooks(apr_pool_t *p)
+{
+    static const char *const before_proxy[] = {"mod_proxy.c", NULL};
+    static const char *const before_watchdog[] = {"mod_watchdog.c", NULL};
+    static const char *const before_authz[] = {"mod_authz_core.c", NULL};
+
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(post_config, NULL, before_watchdog, APR_HOOK_LAST);
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_read_request(mod_lti_environment_scrub, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_translate_name(mod_lti_identity_claim, NULL, before_proxy, APR_HOOK_FIRST);
+    ap_hook_check_access_ex(let_in, NULL, before_authz, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_authn(mod_lti_identity_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_fixups(mod_lti_environment_export, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(handler, NULL, NULL, APR_HOOK_FIRST);
+    mod_lti_require_register(p);
+    mod_lti_environment_register(p);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The timer: mod_watchdog's thread, the engine on it, and how it ends. */
+#include "mod_lti_watch.h"
+
+#include <apr_atomic.h>
+#include <apr_optional.h>
+#include <apr_strings.h>
+#include <http_log.h>
+#include <mod_watchdog.h>
+
+#include "lti_http.h"
+#include "lti_refresh.h"
+#include "mod_lti_store.h"
+
+APLOG_USE_MODULE(lti_sync);
+
+#define WATCHDOG_NAME "_lti_sync_"
+#define TICK apr_time_from_msec(200)
+#define WAIT_FOR_NETWORK apr_time_from_msec(100)
+#define WAIT_FOR_LEAVING apr_time_from_sec(10)
+
+/* Of this process. The callback's baton lives in pconf; what it makes lives in `pool`, of the watch thread alone. */
+typedef struct watch_t {
+    lti_runtime_t *runtime;
+    const apr_array_header_t *platforms;
+    lti_server_config_t *conf;
+    volatile apr_uint32_t stopping;
+    volatile apr_uint32_t inside; /* the callback is running */
+    apr_pool_t *pool;
+    lti_http_options_t http_options;
+    lti_http_client_t *client;
+    lti_refresh_t *engine;
+    int failed; /* the engine could not be made: said once */
+} watch_t;
+
+static watch_t *the_watch; /* set in post_config, before any child */
+
+/* --- what the engine asks ---------------------------------------------------------------------------------------------- */
+
+static int stopping(void *baton)
+{
+    watch_t *watch = baton;
+
+    return apr_atomic_read32(&watch->stopping) != 0;
+}
+
+static int kicked(void *baton)
+{
+    watch_t *watch = baton;
+
+    return apr_atomic_xchg32(watch->runtime->kick, 0) != 0;
+}
+
+static int admits_private(void *baton, const lti_platform_t *platform, const char *url)
+{
+    watch_t *watch = baton;
+    const char *host;
+    apr_pool_t *p;
+    int i, admitted = 0;
+
+    apr_pool_create(&p, watch->pool);
+    if (lti_platform_owns_host(platform, url, p))
+        admitted = 1;
+    host = lti_http_host(url, p);
+    for (i = 0; host != NULL && !admitted && watch->conf->service_hosts != NULL && i < watch->conf->service_hosts->nelts; i++)
+        admitted = strcmp(APR_ARRAY_IDX(watch->conf->service_hosts, i, const char *), host) == 0;
+    apr_pool_destroy(p);
+    return admitted;
+}
+
+static void log_run(const watch_t *watch, const lti_event_t *event)
+{
+    server_rec *s = watch->runtime->server;
+    const lti_course_t *course = event->course;
+    const lti_applied_t *applied = event->applied;
+
+    if (event->kind == LTI_EVENT_RUN_FAILED) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, event->err->status, s,
+                     "LTI0301: the roster of course %s (%s, context %s) was not refreshed: %s: %s. %s The old roster stays; next "
+                     "try in %" APR_TIME_T_FMT " s",
+                     course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name, event->err->text,
+                     lti_err_info(event->err->code)->admin, apr_time_sec(event->due_at - mod_lti_store_now()));
+    } else if (event->kind == LTI_EVENT_RUN_HELD) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "LTI0302: the roster of course %s (%s, context %s) would remove %d people at once: they are kept until runs "
+                     "over 24 hours agree or an "
+                     "administrator accepts (docs/operations.md); joined %d, changed %d",
+                     course->key, course->platform, course->context_id, event->missing, applied != NULL ? applied->joined : 0,
+                     applied != NULL ? applied->changed : 0);
+    } else if (applied != NULL) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
+                     "LTI0303: the roster of course %s (%s) was refreshed: %d pages, %d members, joined %d, changed %d, left %d, "
+                     "returned %d, %" APR_TIME_T_FMT " ms%s%s",
+                     course->key, course->platform, event->pages, event->members, applied->joined, applied->changed, applied->left,
+                     applied->returned, apr_time_as_msec(event->duration),
+                     event->err != NULL ? "; nobody was removed, since the second walk failed: " : "",
+                     event->err != NULL ? event->err->text : "");
+    }
+}
+
+static void on_event(void *baton, const lti_event_t *event)
+{
+    const watch_t *watch = baton;
+    server_rec *s = watch->runtime->server;
+
+    switch (event->kind) {
+    case LTI_EVENT_RUN_DONE:
+    case LTI_EVENT_RUN_FAILED:
+    case LTI_EVENT_RUN_HELD:
+        log_run(watch, event);
+        break;
+    case LTI_EVENT_SNAPSHOT_FULL:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "LTI0304: shared memory for rosters is full, requests ask the database instead: %s",
+                     event->err != NULL ? event->err->text : "raise LTISharedMemory");
+        break;
+    case LTI_EVENT_STORE_DOWN:
+        ap_log_error(APLOG_MARK, APLOG_ERR, event->err != NULL ? event->err->status : 0, s,
+                     "LTI0305: the database does not answer, rosters are not refreshed until it does: %s",
+                     event->err != NULL ? event->err->text : "");
+        break;
+    case LTI_EVENT_STORE_UP:
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0306: the database answers again");
+        break;
+    }
+}
+
+/* --- the engine ------------------------------------------------------------------------------------------------------------- */
+
+static void configure(lti_refresh_options_t *options, watch_t *watch)
+{
+    const lti_server_config_t *conf = watch->conf;
+
+    *options = (lti_refresh_options_t){
+        .platforms = watch->platforms,
+        .toolkeys = watch->runtime->toolkeys,
+        .snapshot = watch->runtime->snapshot,
+        .transport = lti_http_transport(watch->client),
+        .store = mod_lti_store_engine(conf->db_server, watch->pool),
+        .now = mod_lti_store_now,
+        .stopping = stopping,
+        .kicked = kicked,
+        .on_event = on_event,
+        .admits_private = admits_private,
+        .baton = watch,
+        .node = apr_psprintf(watch->pool, "%s:%" APR_PID_T_FMT, watch->runtime->node, getpid()),
+        .enabled = conf->sync,
+        .interval = conf->sync_interval,
+        .stall = conf->sync_timeout,
+        .stale_after_min = conf->sync_stale_time,
+        .stale_after_intervals = conf->sync_stale_time != 0 ? 0 : (int)conf->sync_stale_after,
+        .retain = conf->retain,
+        .dormant_after = conf->dormant_after,
+        .concurrency = (int)conf->sync_concurrency,
+        .drop_guard_percent = (int)conf->sync_drop_guard,
+        .role_options = conf->strict_roles ? LTI_ROLE_STRICT : 0,
+    };
+}
+
+static void make_engine(watch_t *watch)
+{
+    lti_refresh_options_t options;
+    apr_allocator_t *allocator = NULL;
+    lti_err_t err;
+
+    if (apr_allocator_create(&allocator) != APR_SUCCESS || apr_pool_create_ex(&watch->pool, NULL, NULL, allocator) != APR_SUCCESS) {
+        watch->failed = 1;
+        return;
+    }
+    apr_allocator_owner_set(allocator, watch->pool);
+    apr_pool_tag(watch->pool, "lti_sync watch");
+    if (lti_http_client_create(&watch->client, &watch->http_options, watch->pool, &err) == APR_SUCCESS) {
+        configure(&options, watch);
+        if (lti_refresh_create(&watch->engine, &options, watch->pool, &err) == APR_SUCCESS)
+            return;
+    }
+    watch->failed = 1;
+    ap_log_error(APLOG_MARK, APLOG_ERR, err.status, watch->runtime->server, "LTI0307: rosters cannot be refreshed: %s", err.text);
+}
+
+static apr_status_t callback(int state, void *data, apr_pool_t *p)
+{
+    watch_t *watch = data;
+
+    (void)p;
+    /* STARTING may come before our child_init or mod_dbd's; STOPPING does not come at all when a child exits. Only RUNNING counts. */
+    if (state != AP_WATCHDOG_STATE_RUNNING)
+        return APR_SUCCESS;
+    apr_atomic_set32(&watch->inside, 1);
+    if (!stopping(watch) && watch->engine == NULL && !watch->failed)
+        make_engine(watch);
+    /* Stay while transfers move, so that a download is not cut into slices by the timer. */
+    while (!stopping(watch) && watch->engine != NULL) {
+        if (lti_refresh_turn(watch->engine, WAIT_FOR_NETWORK) == 0)
+            break;
+    }
+    apr_atomic_set32(&watch->inside, 0);
+    return APR_SUCCESS;
+}
+
+/* --- the life of a child ---------------------------------------------------------------------------------------------------- */
+
+/* Before mod_dbd's connections go, which are of pchild: wait until the callback has left, then end what it made. */
+static apr_status_t leave(void *data)
+{
+    watch_t *watch = data;
+    apr_time_t until = apr_time_now() + WAIT_FOR_LEAVING;
+
+    apr_atomic_set32(&watch->stopping, 1);
+    while (apr_atomic_read32(&watch->inside) != 0 && apr_time_now() < until)
+        apr_sleep(apr_time_from_msec(5));
+    if (apr_atomic_read32(&watch->inside) == 0 && watch->pool != NULL) {
+        apr_pool_destroy(watch->pool);
+        watch->pool = NULL;
+        watch->engine = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+void mod_lti_watch_child_init(apr_pool_t *pchild)
+{
+    if (the_watch != NULL)
+        apr_pool_pre_cleanup_register(pchild, the_watch, leave);
+}
+
+void mod_lti_watch_child_stopping(void)
+{
+    if (the_watch != NULL)
+        apr_atomic_set32(&the_watch->stopping, 1);
+}
+
+apr_status_t mod_lti_watch_setup(lti_runtime_t *runtime, const apr_array_header_t *platforms, apr_pool_t *pconf, lti_err_t *err)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get_instance = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *register_callback =
+        APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *instance = NULL;
+    watch_t *watch;
+    apr_status_t rv;
+
+    if (get_instance == NULL || register_callback == NULL)
+        return lti_fail(err, LTI_E_CONFIG, APR_ENOTIMPL, "mod_watchdog is needed: LoadModule watchdog_module .../mod_watchdog.so");
+    watch = apr_pcalloc(pconf, sizeof(*watch));
+    watch->runtime = runtime;
+    watch->platforms = platforms;
+    watch->conf = mod_lti_config_of(runtime->server);
+    watch->http_options.user_agent = "mod_lti_sync/" LTI_VERSION;
+    watch->http_options.ca_file = watch->conf->ca_file;
+    watch->http_options.proxy = watch->conf->proxy;
+    rv = get_instance(&instance, WATCHDOG_NAME, 0, 1, pconf);
+    if (rv == APR_SUCCESS)
+        rv = register_callback(instance, TICK, watch, callback);
+    if (rv != APR_SUCCESS)
+        return lti_fail(err, LTI_E_INTERNAL, rv, "mod_watchdog does not take the callback");
+    the_watch = watch;
+    return APR_SUCCESS;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON from outside is one object within limits or an error with the caller's code; clean text is what may stand in a header. */
+#include "test.h"
+#include "lti_json.h"
+
+static void one_object_is_parsed(void **state)
+{
+    lti_err_t err;
+    json_t *json = NULL;
+    const char *text = " {\"a\":\"x\",\"b\":null,\"c\":1,\"d\":\"\\u00e9{[\\\"\\\\\"}\n";
+
+    assert_ok(lti_json_object(&json, text, strlen(text), LTI_E_TOKEN_MALFORMED, *state, &err), err);
+    assert_string_equal(lti_json_string(json, "a"), "x");
+    assert_null(lti_json_string(json, "b"));
+    assert_null(lti_json_string(json, "c"));
+    assert_null(lti_json_string(json, "absent"));
+    assert_string_equal(lti_json_string(json, "d"), "\xC3\xA9{[\"\\");
+}
+
+static void what_is_not_one_object_is_refused(void **state)
+{
+    /* SPEC J-02, S-14 */
+    static const struct {
+        const char *text;
+        apr_size_t size; /* 0: strlen */
+    } cases[] = {
+        {"[]", 0},
+        {"\"text\"", 0},
+        {"1", 0},
+        {"null", 0},
+        {"{", 0},
+        {"}", 0},
+        {"{]", 0},
+        {" ", 0},
+        {"{} {}", 0},
+        {"{}x", 0},
+        {"{}\0", 3},
+        {"{\"a\":\"b\0c\"}", 11},
+        {"{\"a\":\"\\u0000\"}", 0},
+        {"{\"\\u0000\":1}", 0},
+        {"{\"a\":1,\"a\":2}", 0},
+        {"{\"b\":{\"a\":1,\"a\":1}}", 0},
+        {"{\"a\":\"\xC3\"}", 0},
+        {"{\"a\":\"\xC0\x80\"}", 0},
+        {"{\"a\":\"\xED\xA0\x80\"}", 0},
+        {"{\"a\":\"\\ud800\"}", 0},
+        {"{\"a\":\"\n\"}", 0},
+        {"{\"a\":NaN}", 0},
+        {"{\"a\":1e999}", 0},
+        {"{\"a\":99999999999999999999}", 0},
+        {"{\"a\":01}", 0},
+        {"{\"a\":1,}", 0},
+        {"{'a':1}", 0},
+        {"{\"a\":\"unfinished", 0},
+        {"{\"a\":\"unfinished\\", 0},
+        {"\xEF\xBB\xBF{}", 0},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        apr_size_t size = cases[i].size != 0 ? cases[i].size : strlen(cases[i].text);
+        json_t *json = (json_t *)1;
+        lti_err_t err = {.code = LTI_OK};
+        apr_status_t rv = lti_json_object(&json, cases[i].text, size, LTI_E_ROSTER_MALFORMED, *state, &err);
+
+        if (rv == APR_SUCCESS)
+            fail_msg("taken: %s", cases[i].text);
+        assert_code(rv, err, LTI_E_ROSTER_MALFORMED);
+        assert_null(json);
+        assert_true(strlen(err.text) > 10);
+    }
+}
+
+static void nothing_is_no_object(void **state)
+{
+    json_t *json;
+    lti_err_t err;
+
+    assert_code(lti_json_object(&json, "", 0, LTI_E_TOKEN_MALFORMED, *state, &err), err, LTI_E_TOKEN_MALFORMED);
+}
+
+/* {"a":{"a":...[]...}} of `depth` levels in all, the innermost an array. */
+static char *nested(int depth, apr_pool_t *p)
+{
+    char *text = apr_pstrdup(p, ""), *end = apr_pstrdup(p, "");
+    int i;
+
+    for (i = 1; i < depth; i++) {
+        text = apr_pstrcat(p, text, "{\"a\":", NULL);
+        end = apr_pstrcat(p, end, "}", NULL);
+    }
+    return apr_pstrcat(p, text, "[]", end, NULL);
+}
+
+static void depth_ends_at_sixteen(void **state)
+{
+    /* SPEC J-02 */
+    json_t *json;
+    lti_err_t err;
+    char *text = nested(LTI_JSON_DEPTH, *state);
+
+    assert_ok(lti_json_object(&json, text, strlen(text), LTI_E_TOKEN_MALFORMED, *state, &err), err);
+    text = nested(LTI_JSON_DEPTH + 1, *state);
+    assert_code(lti_json_object(&json, text, strlen(text), LTI_E_TOKEN_MALFORMED, *state, &err), err, LTI_E_TOKEN_MALFORMED);
+    assert_non_null(strstr(err.text, "deeper"));
+}
+
+static void a_million_brackets_are_no_recursion(void **state)
+{
+    apr_size_t size = 1000000;
+    char *text = apr_palloc(*state, size);
+    json_t *json;
+    lti_err_t err;
+
+    memset(text, '[', size);
+    assert_code(lti_json_object(&json, text, size, LTI_E_TOKEN_MALFORMED, *state, &err), err, LTI_E_TOKEN_MALFORMED);
+    assert_non_null(strstr(err.text, "deeper"));
+}
+
+static void brackets_in_strings_do_not_count(void **state)
+{
+    json_t *json;
+    lti_err_t err;
+    const char *text = "{\"a\":\"[[[[[[[[[[[[[[[[[[[[\\\"[[[[\\\\\",\"[{[{[{[{[{[{[{[{[{\":1}";
+
+    assert_ok(lti_json_object(&json, text, strlen(text), LTI_E_TOKEN_MALFORMED, *state, &err), err);
+}
+
+static void errors_do_not_quote_what_was_sent(void **state)
+{
+    /* SPEC S-22: a roster's text is people's names. */
+    json_t *json;
+    lti_err_t err;
+    const char *damaged = "{\"name\":\"Ada\" Lovelace}", *twice = "{\"Lovelace\":1,\"Lovelace\":1}";
+
+    assert_code(lti_json_object(&json, damaged, strlen(damaged), LTI_E_ROSTER_MALFORMED, *state, &err), err, LTI_E_ROSTER_MALFORMED);
+    assert_null(strstr(err.text, "Lovelace"));
+    assert_code(lti_json_object(&json, twice, strlen(twice), LTI_E_ROSTER_MALFORMED, *state, &err), err, LTI_E_ROSTER_MALFORMED);
+    assert_null(strstr(err.text, "Lovelace"));
+    assert_non_null(strstr(err.text, "twice"));
+}
+
+static void owned_values_go_with_the_pool(void **state)
+{
+    apr_pool_t *pool;
+    json_t *json = json_object();
+
+    assert_null(lti_json_own(NULL, *state));
+    assert_int_equal(apr_pool_create(&pool, *state), APR_SUCCESS);
+    assert_ptr_equal(lti_json_own(json_incref(json), pool), json);
+    assert_int_equal(json->refcount, 2);
+    apr_pool_destroy(pool);
+    assert_int_equal(json->refcount, 1);
+    json_decref(json);
+}
+
+static void text_is_compact_and_in_order(void **state)
+{
+    json_t *json = lti_json_own(json_pack("{sssiso}", "z", "\xC3\xA9", "a", 1, "m", json_pack("[b]", 1)), *state);
+
+    assert_string_equal(lti_json_text(json, *state), "{\"z\":\"\xC3\xA9\",\"a\":1,\"m\":[true]}");
+    assert_null(lti_json_text(NULL, *state));
+}
+
+static void clean_text_is_utf8_without_controls(void **state)
+{
+    static const struct {
+        const char *text;
+        int clean;
+    } cases[] = {
+        {"", 1},
+        {"plain ~", 1},
+        {"\xC3\xA9\xE6\x9D\x8E\xF0\x9F\x98\x80", 1},
+        {"\xC2\xA0", 1},             /* the first after C1 */
+        {"\xEF\xBF\xBF", 1},         /* U+FFFF */
+        {"\xF4\x8F\xBF\xBF", 1},     /* U+10FFFF */
+        {"\xED\x9F\xBF", 1},         /* the last before the surrogates */
+        {"a\nb", 0},
+        {"a\tb", 0},
+        {"a\x7F", 0},
+        {"\x1B[31m", 0},
+        {"\xC2\x80", 0},
+        {"\xC2\x85", 0},
+        {"\xC2\x9F", 0},
+        {"\x80", 0},
+        {"\xC1\xBF", 0},             /* overlong */
+        {"\xE0\x9F\xBF", 0},         /* overlong */
+        {"\xF0\x8F\xBF\xBF", 0},     /* overlong */
+        {"\xED\xA0\x80", 0},         /* surrogate */
+        {"\xF4\x90\x80\x80", 0},     /* beyond U+10FFFF */
+        {"\xF5\x80\x80\x80", 0},
+        {"\xC3", 0},
+        {"\xE6\x9D", 0},
+        {"\xF0\x9F\x98", 0},
+        {"\xC3(", 0},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (lti_json_is_clean(cases[i].text) != cases[i].clean)
+            fail_msg("case %d", (int)i);
+    }
+    assert_int_equal(lti_json_is_clean(NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        POOL_TEST(one_object_is_parsed),
+        POOL_TEST(what_is_not_one_object_is_refused),
+        POOL_TEST(nothing_is_no_object),
+        POOL_TEST(depth_ends_at_sixteen),
+        POOL_TEST(a_million_brackets_are_no_recursion),
+        POOL_TEST(brackets_in_strings_do_not_count),
+        POOL_TEST(errors_do_not_quote_what_was_sent),
+        POOL_TEST(owned_values_go_with_the_pool),
+        POOL_TEST(text_is_compact_and_in_order),
+        POOL_TEST(clean_text_is_utf8_without_controls),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
