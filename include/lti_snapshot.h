@@ -19,11 +19,11 @@
  * Chunks are of 4 KiB: half a chunk is lost per course, and with 50 people in a course (the mean of a campus) half of 16 KiB would
  * alone cost 160 bytes a person.
  *
- * Writing: the one writer of a segment (watch thread) fills free chunks, then makes the slot's sequence odd, swaps head and version,
- * makes it even again. The old chunks are free from that moment. Reading: take the (even) sequence, copy out what is needed,
- * checking every chunk number against the segment's bounds, take the sequence again; if it moved, once more, three times in all;
- * then the database answers. Nothing waits. The list of free chunks is not stored: a new writer works it out from the directory and
- * makes odd sequences even, emptying their slots; so a writer may be killed at any instruction.
+ * Writing: the one writer of a segment (watch thread) fills free chunks, then makes the slot's sequence odd, swaps head and
+ * version, makes it even again. The old chunks are free from that moment. Reading: take the (even) sequence, copy out what is
+ * needed, checking every chunk number against the segment's bounds, take the sequence again; if it moved, once more, three times in
+ * all; then the database answers. Nothing waits. The list of free chunks is not stored: a new writer works it out from the
+ * directory and makes odd sequences even, emptying their slots; so a writer may be killed at any instruction.
  *
  * Needed: all rosters + the largest once more. Everything is linked by index, never by pointer. The block is formatted in the
  * parent and inherited by fork; it lives for one generation of httpd.

@@ -30,8 +30,8 @@ apr_status_t lti_db_nonce_redeem(lti_db_t *db, const char *nonce_key, apr_time_t
     return rv;
 }
 
-apr_status_t lti_db_launch_write(lti_db_t *db, const char *launch_id, const char *course_key, const char *user_id, const char *surplus,
-                                 apr_time_t expires_at, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_launch_write(lti_db_t *db, const char *launch_id, const char *course_key, const char *user_id,
+                                 const char *surplus, apr_time_t expires_at, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char sql[] = "INSERT INTO lti_launch (launch_id, course_key, user_id, surplus, expires_at) "
                               "VALUES (%s, %s, %s, %s, %lld) {upsert launch_id} "
@@ -56,8 +56,8 @@ apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *
 
 /* --- courses ----------------------------------------------------------------------------------------------------------- */
 
-#define COURSE_COLUMNS                                                                                                           \
-    "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "    \
+#define COURSE_COLUMNS                                                                                                            \
+    "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "      \
     "c.launched_at, s.version, s.state, s.succeeded_at, s.stale_at, s.due_at, s.active, s.failures, s.error_name, s.error_text, " \
     "s.change_no"
 #define COURSE_CHANGE_NO 20
@@ -98,8 +98,8 @@ static void course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr
 static apr_status_t read_course(lti_course_t *course, apr_int64_t *change_no, lti_db_t *db, const char *course_key, apr_pool_t *p,
                                 lti_err_t *err)
 {
-    static const char sql[] = "SELECT " COURSE_COLUMNS
-                              " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key WHERE c.course_key = %s";
+    static const char sql[] =
+        "SELECT " COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key WHERE c.course_key = %s";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select_one(&rows, db, sql, LTI_DB_ARGS(course_key), p, err);
 
@@ -126,7 +126,8 @@ apr_status_t lti_db_course_read(lti_course_t **course, lti_db_t *db, const char 
     return rv;
 }
 
-apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, const char *context_id, apr_pool_t *p, lti_err_t *err)
+apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, const char *context_id, apr_pool_t *p,
+                                       lti_err_t *err)
 {
     static const char sql[] = "SELECT course_key FROM lti_context WHERE context_id = %s ORDER BY course_key";
     apr_array_header_t *found = apr_array_make(p, 2, sizeof(const char *));
@@ -219,12 +220,14 @@ static apr_status_t create_course(lti_db_t *db, const lti_course_t *course, apr_
     static const char insert_context[] =
         "INSERT INTO lti_context (course_key, platform, issuer, client_id, deployment_id, context_id, launched_at) "
         "VALUES (%s, %s, %s, %s, %s, %s, 0) {keep course_key}";
-    static const char insert_sync[] =
-        "INSERT INTO lti_sync (course_key, state, version, change_no, active, succeeded_at, stale_at, due_at, failures, lease_since, "
-        "lease_until, held_since, held_missing, held_accepted) VALUES (%s, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) {keep course_key}";
+    static const char insert_sync[] = "INSERT INTO lti_sync (course_key, state, version, change_no, active, succeeded_at, "
+                                      "stale_at, due_at, failures, lease_since, "
+                                      "lease_until, held_since, held_missing, held_accepted) VALUES (%s, 0, 0, 0, 0, 0, 0, 0, 0, "
+                                      "0, 0, 0, 0, 0) {keep course_key}";
     apr_status_t rv = lti_db_run(
         NULL, db, insert_context,
-        LTI_DB_ARGS(course->key, course->platform, course->issuer, course->client_id, course->deployment_id, course->context_id), ptemp, err);
+        LTI_DB_ARGS(course->key, course->platform, course->issuer, course->client_id, course->deployment_id, course->context_id),
+        ptemp, err);
 
     if (rv != APR_SUCCESS)
         return rv;
@@ -244,7 +247,8 @@ static apr_status_t write_course(lti_db_t *db, const course_update_t *update, in
     if (update->context_differs || update->launched_differs)
         rv = lti_db_run(
             NULL, db, update_context,
-            LTI_DB_ARGS(next->platform, next->label, next->title, next->type, next->nrps_url, &next->launched_at, next->key), ptemp, err);
+            LTI_DB_ARGS(next->platform, next->label, next->title, next->type, next->nrps_url, &next->launched_at, next->key), ptemp,
+            err);
     if (rv == APR_SUCCESS && update->due_differs)
         rv = lti_db_run(NULL, db, update_due, LTI_DB_ARGS(&next->due_at, next->key), ptemp, err);
     /* When it was launched and when it is due is nobody's business but the engine's, which asks. */
@@ -349,10 +353,11 @@ typedef struct reading_t {
 /* The next page, of at most `limit` members; `*count` receives how many there were. */
 static apr_status_t read_page(int *count, reading_t *reading, apr_int64_t limit, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char all[] = "SELECT " LTI_DB_MEMBER_COLUMNS
-                              " FROM lti_member WHERE course_key = %s AND user_id > %s ORDER BY user_id LIMIT %lld";
-    static const char present[] = "SELECT " LTI_DB_MEMBER_COLUMNS
-                                  " FROM lti_member WHERE course_key = %s AND user_id > %s AND status <> 3 ORDER BY user_id LIMIT %lld";
+    static const char all[] =
+        "SELECT " LTI_DB_MEMBER_COLUMNS " FROM lti_member WHERE course_key = %s AND user_id > %s ORDER BY user_id LIMIT %lld";
+    static const char present[] =
+        "SELECT " LTI_DB_MEMBER_COLUMNS
+        " FROM lti_member WHERE course_key = %s AND user_id > %s AND status <> 3 ORDER BY user_id LIMIT %lld";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select(&rows, reading->db, reading->active_only ? present : all,
                                     LTI_DB_ARGS(reading->course_key, apr_pstrdup(ptemp, reading->after), &limit), ptemp, err);
@@ -392,8 +397,8 @@ static apr_status_t read_pages(reading_t *reading, int max, apr_pool_t *ptemp, l
     return rv;
 }
 
-apr_status_t lti_db_members_each(lti_db_t *db, const char *course_key, const char *after, int max, int active_only, lti_db_member_fn *fn,
-                                 void *baton, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_members_each(lti_db_t *db, const char *course_key, const char *after, int max, int active_only,
+                                 lti_db_member_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err)
 {
     reading_t reading = {.db = db, .course_key = course_key, .active_only = active_only, .fn = fn, .baton = baton};
     apr_status_t rv;

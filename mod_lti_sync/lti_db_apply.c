@@ -85,7 +85,8 @@ static apr_status_t count_staged(lti_applied_t *applied, lti_db_t *db, const lti
 static apr_status_t merge_staged(lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char sql[] =
-        "INSERT INTO lti_member (course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, "
+        "INSERT INTO lti_member (course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, "
+        "status_at, "
         "role_at, digest) "
         "SELECT course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, %lld, %lld, 0, digest "
         "FROM lti_staging WHERE run_id = %s "
@@ -153,11 +154,12 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
         held_missing = apply->held_missing;
         /* An acceptance that came while this run was under way is for the next one. */
         held_accepted = standing->held_accepted;
-        held_since = standing->held_digest != NULL && strcmp(standing->held_digest, text) == 0 ? standing->held_since : apply->requested_at;
+        held_since =
+            standing->held_digest != NULL && strcmp(standing->held_digest, text) == 0 ? standing->held_since : apply->requested_at;
     }
     return lti_db_run(NULL, db, sql,
-                      LTI_DB_ARGS(&state, &active, &apply->requested_at, &apply->stale_at, &due_at, held_digest, &held_since, &held_missing,
-                                  &held_accepted, apply->course_key),
+                      LTI_DB_ARGS(&state, &active, &apply->requested_at, &apply->stale_at, &due_at, held_digest, &held_since,
+                                  &held_missing, &held_accepted, apply->course_key),
                       ptemp, err);
 }
 
@@ -200,7 +202,8 @@ static apr_status_t apply_run(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_
     if (standing.lease_until <= apply->now)
         return lti_fail(err, LTI_E_LEASE_LOST, APR_EGENERAL, "the lease of %s ran out", apply->course_key);
     if (standing.version != apply->version)
-        return lti_fail(err, LTI_E_LEASE_LOST, APR_EGENERAL, "the roster of %s was changed by somebody else meanwhile", apply->course_key);
+        return lti_fail(err, LTI_E_LEASE_LOST, APR_EGENERAL, "the roster of %s was changed by somebody else meanwhile",
+                        apply->course_key);
     rv = apply_members(applied, db, apply, ptemp, err);
     if (rv != APR_SUCCESS)
         return rv;
@@ -244,8 +247,9 @@ typedef struct failure_t {
 
 static apr_status_t write_failure(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "UPDATE lti_sync SET state = %lld, failures = failures + 1, error_name = %s, error_text = %s, due_at = %lld, "
-                              "lease_owner = NULL, lease_until = 0 WHERE course_key = %s";
+    static const char sql[] =
+        "UPDATE lti_sync SET state = %lld, failures = failures + 1, error_name = %s, error_text = %s, due_at = %lld, "
+        "lease_owner = NULL, lease_until = 0 WHERE course_key = %s";
     static const char number_it[] = "UPDATE lti_sync SET change_no = %lld WHERE course_key = %s";
     failure_t *failure = baton;
     standing_t standing;
@@ -257,7 +261,8 @@ static apr_status_t write_failure(lti_db_t *db, void *baton, apr_pool_t *ptemp, 
         return rv;
     state = standing.succeeded_at != 0 ? LTI_ROSTER_FAILING : LTI_ROSTER_PENDING;
     due_at = lti_db_due_after(standing.due_at, standing.lease_since, failure->due_at);
-    rv = lti_db_run(NULL, db, sql, LTI_DB_ARGS(&state, failure->error_name, failure->error_text, &due_at, failure->course_key), ptemp, err);
+    rv = lti_db_run(NULL, db, sql, LTI_DB_ARGS(&state, failure->error_name, failure->error_text, &due_at, failure->course_key),
+                    ptemp, err);
     if (rv == APR_SUCCESS)
         rv = lti_db_count_change(&number, db, ptemp, err);
     if (rv != APR_SUCCESS)

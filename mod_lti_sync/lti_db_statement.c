@@ -314,7 +314,8 @@ static apr_status_t find_statement(statement_t **found, lti_db_t *db, const char
 }
 
 /* Sends it once. With `rows` it is a SELECT. No label: a statement that PostgreSQL's driver names on the server is gone after a reconnect. */
-static int send_once(lti_db_t *db, statement_t *statement, const void **values, lti_db_rows_t *rows, int *affected, apr_pool_t *ptemp)
+static int send_once(lti_db_t *db, statement_t *statement, const void **values, lti_db_rows_t *rows, int *affected,
+                     apr_pool_t *ptemp)
 {
     int rc = prepare_session(db);
 
@@ -344,8 +345,8 @@ static void recover(lti_db_t *db, statement_t *statement, apr_pool_t *ptemp)
         apr_dbd_check_conn(db->driver, ptemp, db->handle);
 }
 
-static apr_status_t execute(lti_db_t *db, const char *sql, lti_db_args_t args, lti_db_rows_t *rows, int *affected, apr_pool_t *ptemp,
-                            lti_err_t *err)
+static apr_status_t execute(lti_db_t *db, const char *sql, lti_db_args_t args, lti_db_rows_t *rows, int *affected,
+                            apr_pool_t *ptemp, lti_err_t *err)
 {
     apr_time_t deadline = apr_time_now() + BUSY_PATIENCE;
     statement_t *statement = NULL;
@@ -393,7 +394,8 @@ apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, l
     return fail_with_driver(db, rc, err);
 }
 
-apr_status_t lti_db_select(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_select(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp,
+                           lti_err_t *err)
 {
     rows->db = db;
     rows->pool = ptemp;
@@ -428,7 +430,8 @@ apr_int64_t lti_db_number(const lti_db_rows_t *rows, int column)
     return text ? apr_atoi64(text) : 0;
 }
 
-apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp,
+                               lti_err_t *err)
 {
     apr_status_t rv = lti_db_select(rows, db, sql, args, ptemp, err);
 

@@ -25,7 +25,7 @@
 
 #include "lti_db.h"
 
-#define LTI_DB_PAGE 1000                         /* rows of a keyset page */
+#define LTI_DB_PAGE 1000                       /* rows of a keyset page */
 #define LTI_DB_AFTER_SIZE (LTI_ID_MAX * 4 + 1) /* bytes of the user id where a page ended: the column counts characters */
 
 /** Values of a statement's parameters, in order. */
@@ -34,7 +34,8 @@ typedef struct lti_db_args_t {
     int count;
 } lti_db_args_t;
 
-#define LTI_DB_ARGS(...) ((lti_db_args_t){(const void *[]){__VA_ARGS__}, (int)(sizeof((const void *[]){__VA_ARGS__}) / sizeof(void *))})
+#define LTI_DB_ARGS(...) \
+    ((lti_db_args_t){(const void *[]){__VA_ARGS__}, (int)(sizeof((const void *[]){__VA_ARGS__}) / sizeof(void *))})
 #define LTI_DB_NO_ARGS ((lti_db_args_t){NULL, 0})
 
 /** Runs a statement without result. `affected` (may be NULL) counts the rows that really changed: MariaDB leaves out rows that had the value before. */
@@ -49,7 +50,8 @@ typedef struct lti_db_rows_t {
 } lti_db_rows_t;
 
 /** Runs a SELECT; its rows live in `ptemp`. */
-apr_status_t lti_db_select(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_select(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp,
+                           lti_err_t *err);
 
 /** The next row; APR_EOF (err not filled) behind the last one. The texts of a row hold until the next call. */
 apr_status_t lti_db_next(lti_db_rows_t *rows, lti_err_t *err);
@@ -61,7 +63,8 @@ const char *lti_db_text(const lti_db_rows_t *rows, int column);
 apr_int64_t lti_db_number(const lti_db_rows_t *rows, int column);
 
 /** lti_db_select() and its first row; APR_NOTFOUND (err not filled) if there is none. */
-apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp,
+                               lti_err_t *err);
 
 /** Runs a statement that is never needed again, such as DDL: words in braces are replaced, there are no parameters. */
 apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, lti_err_t *err);
@@ -97,7 +100,7 @@ apr_time_t lti_db_due_after(apr_time_t stored_due_at, apr_time_t lease_since, ap
 apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp, lti_err_t *err);
 
 /** Members as columns of a SELECT, and back from a row; texts as lti_db_text() gives them. */
-#define LTI_DB_MEMBER_COLUMNS                                                                                                    \
+#define LTI_DB_MEMBER_COLUMNS \
     "user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, role_at"
 void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows);
 

@@ -152,8 +152,8 @@ apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course
 /* --- digests ------------------------------------------------------------------------------------------------------------------ */
 
 /* The next page of digests from behind the user id `after`, which moves on. */
-static apr_status_t read_digests(int *count, char after[LTI_DB_AFTER_SIZE], lti_db_t *db, const char *course_key, lti_db_digest_fn *fn, void *baton,
-                                 apr_pool_t *ptemp, lti_err_t *err)
+static apr_status_t read_digests(int *count, char after[LTI_DB_AFTER_SIZE], lti_db_t *db, const char *course_key,
+                                 lti_db_digest_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char sql[] = "SELECT user_id, digest, status FROM lti_member WHERE course_key = %s AND user_id > %s "
                               "ORDER BY user_id LIMIT %lld";
@@ -179,7 +179,8 @@ static apr_status_t read_digests(int *count, char after[LTI_DB_AFTER_SIZE], lti_
     return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
-apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_digest_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_digest_fn *fn, void *baton, apr_pool_t *ptemp,
+                                 lti_err_t *err)
 {
     char after[LTI_DB_AFTER_SIZE] = "";
     apr_pool_t *page = NULL;
@@ -199,12 +200,13 @@ apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_di
 /* --- staging ------------------------------------------------------------------------------------------------------------------ */
 
 #define STAGE_COLUMNS 12
-#define STAGE_HEAD                                                                                                               \
-    "INSERT INTO lti_staging (run_id, user_id, course_key, name, given_name, family_name, email, sourcedid, roles, status, digest, "  \
+#define STAGE_HEAD                                                                                                           \
+    "INSERT INTO lti_staging (run_id, user_id, course_key, name, given_name, family_name, email, sourcedid, roles, status, " \
+    "digest, "                                                                                                               \
     "begun_at) VALUES "
 #define STAGE_ROW "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %lld, %s, %lld)"
-#define STAGE_TAIL                                                                                                               \
-    " {upsert run_id, user_id} name = {new name}, given_name = {new given_name}, family_name = {new family_name}, "                   \
+#define STAGE_TAIL                                                                                                  \
+    " {upsert run_id, user_id} name = {new name}, given_name = {new given_name}, family_name = {new family_name}, " \
     "email = {new email}, sourcedid = {new sourcedid}, roles = {new roles}, status = {new status}, digest = {new digest}"
 
 /** A batch to stage. */
@@ -221,7 +223,8 @@ typedef struct stage_values_t {
     char digest[LTI_DB_DIGEST_TEXT];
 } stage_values_t;
 
-static void fill_row(const void **row, stage_values_t *values, const batch_t *batch, const lti_member_t *member, const apr_int64_t *begun_at)
+static void fill_row(const void **row, stage_values_t *values, const batch_t *batch, const lti_member_t *member,
+                     const apr_int64_t *begun_at)
 {
     unsigned char digest[LTI_DIGEST_SIZE];
 
@@ -272,8 +275,8 @@ static apr_status_t stage_batch(lti_db_t *db, void *baton, apr_pool_t *ptemp, lt
     return rv;
 }
 
-apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_key, const apr_array_header_t *members, apr_pool_t *ptemp,
-                          lti_err_t *err)
+apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_key, const apr_array_header_t *members,
+                          apr_pool_t *ptemp, lti_err_t *err)
 {
     apr_hash_t *places = apr_hash_make(ptemp);
     batch_t batch = {.run_id = run_id, .course_key = course_key};
@@ -340,18 +343,23 @@ static apr_status_t remove_past(lti_db_t *db, const past_t *past, apr_time_t bef
     return rv == APR_NOTFOUND ? lti_db_run(NULL, db, past->rest, LTI_DB_ARGS(&before), ptemp, err) : rv;
 }
 
-apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before, apr_time_t left_before, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before, apr_time_t left_before, apr_pool_t *ptemp,
+                          lti_err_t *err)
 {
-    static const past_t nonces = {"SELECT expires_at FROM lti_nonce WHERE expires_at < %lld ORDER BY expires_at LIMIT 1 OFFSET %lld",
-                                  "DELETE FROM lti_nonce WHERE expires_at <= %lld", "DELETE FROM lti_nonce WHERE expires_at < %lld"};
-    static const past_t launches = {"SELECT expires_at FROM lti_launch WHERE expires_at < %lld ORDER BY expires_at LIMIT 1 OFFSET %lld",
-                                    "DELETE FROM lti_launch WHERE expires_at <= %lld", "DELETE FROM lti_launch WHERE expires_at < %lld"};
+    static const past_t nonces = {
+        "SELECT expires_at FROM lti_nonce WHERE expires_at < %lld ORDER BY expires_at LIMIT 1 OFFSET %lld",
+        "DELETE FROM lti_nonce WHERE expires_at <= %lld", "DELETE FROM lti_nonce WHERE expires_at < %lld"};
+    static const past_t launches = {
+        "SELECT expires_at FROM lti_launch WHERE expires_at < %lld ORDER BY expires_at LIMIT 1 OFFSET %lld",
+        "DELETE FROM lti_launch WHERE expires_at <= %lld", "DELETE FROM lti_launch WHERE expires_at < %lld"};
     static const past_t left = {
         "SELECT status_at FROM lti_member WHERE status = 3 AND status_at < %lld ORDER BY status_at LIMIT 1 OFFSET %lld",
-        "DELETE FROM lti_member WHERE status = 3 AND status_at <= %lld", "DELETE FROM lti_member WHERE status = 3 AND status_at < %lld"};
+        "DELETE FROM lti_member WHERE status = 3 AND status_at <= %lld",
+        "DELETE FROM lti_member WHERE status = 3 AND status_at < %lld"};
     /* Not those of a run whose lease holds: they are to be applied, however long it takes. */
-    static const char abandoned[] = "SELECT run_id FROM lti_staging g WHERE begun_at < %lld AND NOT EXISTS (SELECT 1 FROM lti_sync s "
-                                    "WHERE s.course_key = g.course_key AND s.lease_since = g.begun_at AND s.lease_until > %lld) LIMIT 1";
+    static const char abandoned[] =
+        "SELECT run_id FROM lti_staging g WHERE begun_at < %lld AND NOT EXISTS (SELECT 1 FROM lti_sync s "
+        "WHERE s.course_key = g.course_key AND s.lease_since = g.begun_at AND s.lease_until > %lld) LIMIT 1";
     lti_db_rows_t rows;
     apr_status_t rv = remove_past(db, &nonces, now, ptemp, err);
 

@@ -92,7 +92,8 @@ static void give_back(const lti_refresh_t *engine, lti_db_t *db)
     engine->options.store.release(engine->options.store.baton, db);
 }
 
-/* One failure is a hiccup; at the start the pool of connections takes its time. What only an administrator can mend is said at once. */
+/* One failure is a hiccup; at the start the pool of connections takes its time. What only an administrator can mend is said at
+ * once. */
 static void store_failed(lti_refresh_t *engine, const lti_err_t *err, apr_time_t now)
 {
     int patient;

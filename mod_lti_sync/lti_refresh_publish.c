@@ -113,8 +113,9 @@ static apr_status_t pass_members(publishing_t *publishing, int *again, lti_publi
     return rv;
 }
 
-/* Returns faults of the database only; shared memory that is full is an event, and readers ask the database (Invariant 6). How many are inactive or
- * left is not known beforehand: a few are expected, and if there are more the first pass has counted them. */
+/* Returns faults of the database only; shared memory that is full is an event, and readers ask the database (Invariant 6). How
+ * many are inactive or left is not known beforehand: a few are expected, and if there are more the first pass has counted them.
+ * */
 static apr_status_t publish_roster(lti_publisher_t *publisher, lti_db_t *db, const lti_course_t *course, int *again,
                                    apr_pool_t *ptemp, lti_err_t *err)
 {

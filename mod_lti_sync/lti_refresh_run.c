@@ -353,8 +353,8 @@ static apr_status_t judge_page(lti_run_t *run, apr_status_t rv, const lti_http_r
     return lti_nrps_next(&run->next_url, response, run->url, run->course->nrps_url, run->page_pool, why);
 }
 
-/* Once in a run an answer of 401 or 403 may mean that the token has died early (SPEC T-08). If another run has fetched a newer one, that
- * is not thrown away. */
+/* Once in a run an answer of 401 or 403 may mean that the token has died early (SPEC T-08). If another run has fetched a newer
+ * one, that is not thrown away. */
 static void drop_token(lti_run_t *run)
 {
     const char *deployment = run->course->deployment_id;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One run of the refresh engine: the transfers of one course's roster as a state machine over the transport, the staging of what they bring, and the verdict
- * on who is missing. Internal to lti_refresh; watch thread only.
+ * One run of the refresh engine: the transfers of one course's roster as a state machine over the transport, the staging of what
+ * they bring, and the verdict on who is missing. Internal to lti_refresh; watch thread only.
  *
  *   ASKING --request sent--> TRANSFER --answer--> LANDED --next link--> ASKING ...
- *                                                    |--last page, somebody missing from a list of several pages--> second walk: ASKING
+ *                                                    |--last page, somebody is missing from several pages--> second walk: ASKING
  *                                                    `--last page--> COMPLETE        any fault --> BROKEN
  *
- * COMPLETE and BROKEN wait for the engine, which writes the outcome to the database and destroys the run. The transport's callbacks only take bytes and note
- * results; the one thing that they may do with the database is to flush a full batch of members.
+ * COMPLETE and BROKEN wait for the engine, which writes the outcome to the database and destroys the run. The transport's
+ * callbacks only take bytes and note results; the one thing that they may do with the database is to flush a full batch of
+ * members.
  */
 #ifndef LTI_REFRESH_RUN_H
 #define LTI_REFRESH_RUN_H
@@ -22,7 +23,8 @@
 
 typedef enum lti_run_state_t { LTI_RUN_ASKING, LTI_RUN_TRANSFER, LTI_RUN_LANDED, LTI_RUN_COMPLETE, LTI_RUN_BROKEN } lti_run_state_t;
 
-/** What a transport's callbacks hold on to. It belongs to no pool: a transfer may outlive its run, whichever of engine and transport goes first. */
+/** What a transport's callbacks hold on to. It belongs to no pool: a transfer may outlive its run, whichever of engine and
+ * transport goes first. */
 typedef struct lti_flight_t {
     struct lti_run_t *run; /* NULL once the run does not care any more */
 } lti_flight_t;
@@ -95,8 +97,8 @@ void lti_run_advance(lti_run_t *run, apr_time_t now);
 void lti_run_break(lti_run_t *run, const lti_err_t *why);
 
 /**
- * COMPLETE: what to apply. Fills `missing`, `state`, `held_digest`, `held_missing` and `staged`. `note` stays LTI_OK if all of it is applied;
- * LTI_E_ROSTER_HELD or LTI_E_ROSTER_EMPTY if removals are held, else why the second walk failed.
+ * COMPLETE: what to apply. Fills `missing`, `state`, `held_digest`, `held_missing` and `staged`. `note` stays LTI_OK if all of it
+ * is applied; LTI_E_ROSTER_HELD or LTI_E_ROSTER_EMPTY if removals are held, else why the second walk failed.
  */
 void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, apr_pool_t *p);
 

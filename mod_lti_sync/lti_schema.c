@@ -136,7 +136,8 @@ static apr_status_t upgrade(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
                                       ptemp, err);
 
     if (rv == APR_SUCCESS)
-        rv = lti_db_run_text(db, "INSERT INTO lti_schema (name, value) VALUES ('version', 0), ('change', 0) {keep name}", ptemp, err);
+        rv = lti_db_run_text(db, "INSERT INTO lti_schema (name, value) VALUES ('version', 0), ('change', 0) {keep name}", ptemp,
+                             err);
     if (rv == APR_SUCCESS)
         rv = read_version(&version, db, ptemp, err);
     while (rv == APR_SUCCESS && version < NEWEST)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The layout of a snapshot segment, shared by its readers (lti_snapshot.c) and its writer (lti_snapshot_writer.c);
- * include/lti_snapshot.h draws it. Everything is a 64-bit word, loaded and stored by relaxed atomics, so that a reader who meets the
- * writer reads words of two rosters but never undefined ones; the sequence of the slot decides whether what was read counts.
+ * include/lti_snapshot.h draws it. Everything is a 64-bit word, loaded and stored by relaxed atomics, so that a reader who meets
+ * the writer reads words of two rosters but never undefined ones; the sequence of the slot decides whether what was read counts.
  *
  *   header   magic | bytes | slots | chunks                                                                 64 bytes
  *   slots    two for each chunk (64 MiB: some 15,900 chunks, 31,800 slots, 7 of 8 may be taken), 64 bytes each, word by word:

@@ -135,7 +135,9 @@ static apr_status_t take_member(void *baton, const lti_member_t *member, lti_err
         ap_varbuf_strmemcat(&stream->text, ",\n", 2);
     ap_varbuf_strmemcat(&stream->text, text, (int)strlen(text));
     free(text);
-    stream->full = stream->text.strlen >= CHUNK_BYTES || (stream->is_limited && --stream->left == 0);
+    if (stream->is_limited)
+        stream->left--;
+    stream->full = stream->text.strlen >= CHUNK_BYTES || (stream->is_limited && stream->left == 0);
     return stream->full ? APR_EOF : APR_SUCCESS;
 }
 
@@ -147,6 +149,7 @@ static apr_status_t read_chunk(stream_t *stream, int *last, request_rec *r, apr_
     apr_status_t rv = mod_lti_store_open(&store, mod_lti_config_of(r->server)->db_server, p, err);
 
     ap_varbuf_init(p, &stream->text, 0);
+    stream->text.strlen = 0; /* not set by the call: it means "unknown" */
     stream->seen = stream->full = 0;
     if (rv != APR_SUCCESS)
         return rv;

@@ -80,6 +80,7 @@ static apr_status_t read_body(struct ap_varbuf *text, request_rec *r, apr_size_t
     if (announced != NULL && apr_atoi64(announced) > (apr_int64_t)max)
         return fail_size(max, err);
     ap_varbuf_init(r->pool, text, 0);
+    text->strlen = 0; /* not set by the call: it means "unknown" */
     brigade = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     do {
         rv = ap_get_brigade(r->input_filters, brigade, AP_MODE_READBYTES, APR_BLOCK_READ, HUGE_STRING_LEN);

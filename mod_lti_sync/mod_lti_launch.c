@@ -26,8 +26,8 @@
 APLOG_USE_MODULE(lti_sync);
 
 #define SYNC_PAUSE apr_time_from_sec(30)  /* launches make a course due this long after its last success at the soonest */
-#define RETRY_PAUSE apr_time_from_sec(60) /* and this long, times the failures in a row, after a failure */
-#define RETRY_PAUSE_MAX apr_time_from_sec(600)
+#define RETRY_PAUSE apr_time_from_sec(30) /* and this long, times the failures in a row, after a failure */
+#define RETRY_PAUSE_MAX apr_time_from_sec(300)
 #define ERROR_CODE_MAX 64
 
 /* A launch on its way through the steps. */

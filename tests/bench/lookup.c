@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lookup [people [people of each course]]: how long a look-up in shared memory takes, with and without a writer that republishes rosters
- * all the time, and how much memory a member needs. Without the second number the courses are those of a campus: many small ones, some
- * lectures, 50 people in the mean. People and courses are picked at random, so caches help no more than they would help a server.
+ * lookup [people [people of each course]]: how long a look-up in shared memory takes, with and without a writer that republishes
+ * rosters all the time, and how much memory a member needs. Without the second number the courses are those of a campus: many small
+ * ones, some lectures, 50 people in the mean. People and courses are picked at random, so caches help no more than they would help
+ * a server.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -252,7 +252,7 @@ class Campus:
         self.make_token = None  # claims -> id_token text, in place of signing
         self.tamper_member = None  # member -> member
         self.on_answer = None  # (endpoint, path, query), after an answer was computed, before it is sent
-        self._server = None
+        self._server, self._thread = None, None
         self._lock = threading.Lock()
         if port == 0:
             self._bind()
@@ -264,14 +264,16 @@ class Campus:
     def start(self):
         if self._server is None:
             self._bind()
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread.start()
         return self
 
     def stop(self):
         """Down: connections are refused until start() is called again (same port, same records)."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
+            if self._thread is not None:  # shutdown() would wait for ever for a server that never ran
+                server.shutdown()
             server.server_close()
             server.close_all()
 

@@ -20,6 +20,7 @@ class Stage:
         self.campus = Campus(tool_base=f"http://localhost:{port}", name=name, seed=seed)
         self.httpd = Httpd(self.campus, port, mpm)
         self.application = make_server(self.httpd.app_port, self.httpd.roster_url)
+        self.started = False
 
     def configure(self, pace=None, **parts):
         """Before start(): `pace` replaces the sync interval; other names are parts of the configuration (see Httpd)."""
@@ -31,6 +32,7 @@ class Stage:
         return self
 
     def start(self):
+        self.started = True
         self.campus.start()
         threading.Thread(target=self.application.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self.httpd.start()
@@ -43,7 +45,8 @@ class Stage:
             return self.httpd.log_faults()
         finally:
             self.campus.stop()
-            self.application.shutdown()
+            if self.started:
+                self.application.shutdown()
             self.application.server_close()
             self.httpd.close()
 

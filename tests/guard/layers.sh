@@ -16,6 +16,7 @@ awk -v floors="${TMPDIR:-/tmp}/floors.$$" '
 function room_of(path,    name, room, best) {
     name = path; sub(/.*\//, "", name); sub(/\.[ch]$/, "", name)
     if (name == "mod_lti_require") name = "mod_lti_identity"
+    if (name == "lti_schema") name = "lti_db"
     best = ""
     for (room in floor)
         if ((name == room || index(name, room "_") == 1) && length(room) > length(best)) best = room

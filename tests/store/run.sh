@@ -89,7 +89,8 @@ start_mariadb() {
         return 1
     }
     "$mariadbd" --no-defaults $user_option --datadir="$dir/my/data" --socket="$dir/my/sock" --pid-file="$dir/my/pid" --skip-networking \
-        --skip-grant-tables --innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit=0 >"$dir/my.log" 2>&1 &
+        --skip-grant-tables --innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit=0 \
+        --innodb-flush-method=nosync --innodb-doublewrite=0 --innodb-file-per-table=0 --sync-frm=0 >"$dir/my.log" 2>&1 &
     my_pid=$!
     tries=0
     until "$mariadb_admin" --no-defaults --socket="$dir/my/sock" ping >/dev/null 2>&1; do

@@ -20,19 +20,19 @@
 #define SECRET_B "another secret of at least 32 bytes"
 
 /* An EC key on P-256 and its thumbprint, made by another implementation. */
-#define EC_PEM                                                                                                                   \
-    "-----BEGIN PRIVATE KEY-----\n"                                                                                              \
-    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgU6edsJe+XhbAkXZ+\n"                                                         \
-    "TyZsgcXEKCigdsVxTTul055VXWqhRANCAAS5lnxwtl85XFRPqs54FWoJ2CSrVXpe\n"                                                         \
-    "Dp1jM+brKuOWRc317z8OROOCJYoY6TI3sL2v15UcRiiPeXkZu/uuoFi6\n"                                                                 \
+#define EC_PEM                                                           \
+    "-----BEGIN PRIVATE KEY-----\n"                                      \
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgU6edsJe+XhbAkXZ+\n" \
+    "TyZsgcXEKCigdsVxTTul055VXWqhRANCAAS5lnxwtl85XFRPqs54FWoJ2CSrVXpe\n" \
+    "Dp1jM+brKuOWRc317z8OROOCJYoY6TI3sL2v15UcRiiPeXkZu/uuoFi6\n"         \
     "-----END PRIVATE KEY-----\n"
 #define EC_KID "vsW7DaCoDlTV_CgXXhGTxGBGXyh9a_YWVFU594sr4d0"
 #define EC_X "uZZ8cLZfOVxUT6rOeBVqCdgkq1V6Xg6dYzPm6yrjlkU"
 #define EC_Y "zfXvPw5E44IlihjpMjewva_XlRxGKI95eRm7-66gWLo"
 
 /* The key of RFC 7638 section 3.1. */
-#define RFC7638_N                                                                                                                \
-    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64"   \
+#define RFC7638_N                                                                                                             \
+    "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64" \
     "tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91C" \
     "bOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 
@@ -61,8 +61,8 @@ static void base64url_of_known_texts(void **state)
     static const struct {
         const char *plain, *text;
     } cases[] = {
-        {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"},
-        {"\xFB\xFF\xBF", "-_-_"},
+        {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},          {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xFB\xFF\xBF", "-_-_"},
     };
     unsigned char out[16];
     apr_size_t size;
@@ -129,7 +129,8 @@ static void base64url_takes_nothing_outside_its_alphabet(void **state)
 
 static void base64url_takes_one_form_only(void **state)
 {
-    static const char *const refused[] = {"A", "AAAAA", "Zg==", "Zm8=", "Zm9v\n", " Zm9v", "Zh", "Zm9", "Zm9vYh", "Zm9vYmF", "ZE=="};
+    static const char *const refused[] = {"A",  "AAAAA", "Zg==",   "Zm8=",    "Zm9v\n", " Zm9v",
+                                          "Zh", "Zm9",   "Zm9vYh", "Zm9vYmF", "ZE=="};
     unsigned char out[16];
     apr_size_t size;
     size_t i;
@@ -145,8 +146,13 @@ static void base32_of_known_texts(void **state)
 {
     static const struct {
         const char *plain, *text;
-    } cases[] = {{"", ""},         {"f", "my"},          {"fo", "mzxq"},          {"foo", "mzxw6"},
-                 {"foob", "mzxw6yq"}, {"fooba", "mzxw6ytb"}, {"foobar", "mzxw6ytboi"}};
+    } cases[] = {{"", ""},
+                 {"f", "my"},
+                 {"fo", "mzxq"},
+                 {"foo", "mzxw6"},
+                 {"foob", "mzxw6yq"},
+                 {"fooba", "mzxw6ytb"},
+                 {"foobar", "mzxw6ytboi"}};
     size_t i;
 
     (void)state;
@@ -339,7 +345,9 @@ static void secrets_with_the_same_id_are_all_tried(void **state)
 }
 
 /* Made by another implementation (HKDF and AES-256-GCM of pyca/cryptography): cookies outlive a release. */
-static const unsigned char foreign_seal[] = {0x90, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0xd5, 0x64, 0xa6, 0x70, 0x15, 0x94, 0x94, 0xfe, 0x53, 0x4f, 0xd4, 0x13, 0x84, 0xd4, 0x3f, 0xea, 0xd9, 0x26, 0xaa, 0x34, 0xd4};
+static const unsigned char foreign_seal[] = {0x90, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a,
+                                             0x0b, 0xd5, 0x64, 0xa6, 0x70, 0x15, 0x94, 0x94, 0xfe, 0x53, 0x4f, 0xd4,
+                                             0x13, 0x84, 0xd4, 0x3f, 0xea, 0xd9, 0x26, 0xaa, 0x34, 0xd4};
 
 static void the_form_of_a_seal_does_not_change(void **state)
 {
@@ -501,7 +509,8 @@ static lti_key_t *key_for(lti_alg_t alg, apr_pool_t *p)
 static void algorithm_names_come_back_and_others_do_not_exist(void **state)
 {
     /* SPEC J-04 */
-    static const char *const unknown[] = {"none", "None", "NONE", "HS256", "HS384", "HS512", "RS1", "rs256", "ES256K", "", "RS256 ", "unknown"};
+    static const char *const unknown[] = {"none", "None",  "NONE",   "HS256", "HS384",  "HS512",
+                                          "RS1",  "rs256", "ES256K", "",      "RS256 ", "unknown"};
     size_t i;
 
     (void)state;
@@ -576,7 +585,11 @@ static void elliptic_signatures_are_two_halves_of_fixed_size(void **state)
                 assert_ok(lti_key_verify(key, cases[i].alg, input, signature, &err), err);
         }
         /* SPEC J-13: DER is refused, and so are the zeros that some verifiers once took for a proof. */
-        assert_int_equal(EVP_DigestSignInit_ex(ctx, NULL, i == 0 ? "SHA256" : i == 1 ? "SHA384" : "SHA512", NULL, NULL, key->pkey, NULL),
+        assert_int_equal(EVP_DigestSignInit_ex(ctx, NULL,
+                                               i == 0   ? "SHA256"
+                                               : i == 1 ? "SHA384"
+                                                        : "SHA512",
+                                               NULL, NULL, key->pkey, NULL),
                          1);
         assert_int_equal(EVP_DigestSign(ctx, der, &length, input.data, input.size), 1);
         EVP_MD_CTX_free(ctx);
@@ -666,12 +679,12 @@ static void rsa_keys_obey_their_limits(void **state)
         {0, 256, 0x80, 1, "\x03", 1, 1},
         {0, 1024, 0xFF, 1, "\x01\x00\x01", 3, 1},
         {0, 256, 0x80, 1, "\x80\x00\x00\x00\x00\x00\x00\x01", 8, 1},
-        {0, 256, 0x7F, 1, "\x01\x00\x01", 3, 0},                       /* 2047 bits */
-        {0, 128, 0x80, 1, "\x01\x00\x01", 3, 0},                       /* 1024 */
-        {128, 128, 0x80, 1, "\x01\x00\x01", 3, 0},                     /* 1024 in 256 bytes */
-        {0, 1025, 0x01, 1, "\x01\x00\x01", 3, 0},                      /* 8193 */
+        {0, 256, 0x7F, 1, "\x01\x00\x01", 3, 0},   /* 2047 bits */
+        {0, 128, 0x80, 1, "\x01\x00\x01", 3, 0},   /* 1024 */
+        {128, 128, 0x80, 1, "\x01\x00\x01", 3, 0}, /* 1024 in 256 bytes */
+        {0, 1025, 0x01, 1, "\x01\x00\x01", 3, 0},  /* 8193 */
         {0, 4000, 0x01, 1, "\x01\x00\x01", 3, 0},
-        {0, 256, 0x80, 2, "\x01\x00\x01", 3, 0},                       /* even modulus */
+        {0, 256, 0x80, 2, "\x01\x00\x01", 3, 0}, /* even modulus */
         {0, 256, 0x80, 1, "\x01", 1, 0},
         {0, 256, 0x80, 1, "\x00", 1, 0},
         {0, 256, 0x80, 1, "\x02", 1, 0},
@@ -861,7 +874,8 @@ static void halves_that_do_not_belong_together_are_refused(void **state)
     size_t length;
     /* RFC 5915: version, private key, curve, public key */
     unsigned char der[121] = {0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20};
-    static const unsigned char middle[] = {0xA0, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07, 0xA1, 0x44, 0x03, 0x42, 0x00};
+    static const unsigned char middle[] = {0xA0, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D,
+                                           0x03, 0x01, 0x07, 0xA1, 0x44, 0x03, 0x42, 0x00};
     char text[300] = "-----BEGIN EC PRIVATE KEY-----\n";
     unsigned char base64[200];
     int lines = 0;

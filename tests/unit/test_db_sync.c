@@ -78,8 +78,9 @@ static void update_now_during_a_run_asks_for_another_one(void **state)
     assert_int_equal(read_course(w)->due_at, NOW + 5 * SECOND);
     /* The one that follows has nothing left to do. */
     lease(w, NOW + 6 * SECOND);
-    assert_ok(lti_db_run_failed(w->a->db, COURSE, "run-2", "node-a", "http-timeout", "late", NOW + 99 * SECOND, NOW, w->pool, &w->err),
-              w->err);
+    assert_ok(
+        lti_db_run_failed(w->a->db, COURSE, "run-2", "node-a", "http-timeout", "late", NOW + 99 * SECOND, NOW, w->pool, &w->err),
+        w->err);
     assert_int_equal(read_course(w)->due_at, NOW + 99 * SECOND);
 }
 
@@ -212,7 +213,8 @@ static void an_unchanged_roster_writes_no_member(void **state)
     assert_int_equal(read_course(w)->due_at, NOW + 1800 * SECOND);
     assert_int_equal(change_number(w), 3);
     /* And the count does count. */
-    assert_applied(run_roster(w, NOW + 901 * SECOND, list_of(w, 1, person(w, "new", LEARNER)), ids(w, 1, "s00001")), 1, 0, 1, 0, 123);
+    assert_applied(run_roster(w, NOW + 901 * SECOND, list_of(w, 1, person(w, "new", LEARNER)), ids(w, 1, "s00001")), 1, 0, 1, 0,
+                   123);
     assert_member_writes(w, 2);
 }
 
@@ -267,8 +269,8 @@ static void who_left_is_marked_once_and_may_return(void **state)
     assert_int_equal(read_member(w, "s00119")->status_at, NOW + SECOND);
     assert_int_equal(read_course(w)->version, 3);
     /* Back, as a teacher. */
-    assert_applied(run_roster(w, NOW + 3 * SECOND, list_of(w, 2, person(w, "s00119", TEACHER), person(w, "s00000", LEARNER)), NULL), 0, 0, 0,
-                   2, 12);
+    assert_applied(run_roster(w, NOW + 3 * SECOND, list_of(w, 2, person(w, "s00119", TEACHER), person(w, "s00000", LEARNER)), NULL),
+                   0, 0, 0, 2, 12);
     assert_int_equal(read_member(w, "s00119")->joined_at, NOW);
     assert_int_equal(read_member(w, "s00119")->status_at, NOW + 3 * SECOND);
     assert_int_equal(read_member(w, "s00119")->role_at, NOW + 3 * SECOND);
@@ -288,6 +290,60 @@ static void rosters_of_other_courses_are_left_alone(void **state)
     assert_applied(run_roster(w, NOW + SECOND, people(w, "s", 2), ids(w, 1, "s00002")), 2, 0, 0, 0, 2);
     assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_member WHERE course_key = 'bbbbbbbbbbbbbbbb' AND status = 1"), 3);
     assert_int_equal(ask_number(w->a, "SELECT change_no FROM lti_sync WHERE course_key = 'bbbbbbbbbbbbbbbb'"), before);
+}
+
+static apr_status_t whole_run(racer_t *racer)
+{
+    const char *key = apr_psprintf(racer->pool, "racer-----------%d", racer->number) + 1;
+    const char *run_id = apr_psprintf(racer->pool, "run-%d", racer->number);
+    lti_course_t course = make_course(key, "7", URL);
+    apr_array_header_t *members = apr_array_make(racer->pool, 333, sizeof(lti_member_t *));
+    lti_apply_t apply = {.run_id = run_id,
+                         .course_key = key,
+                         .owner = run_id,
+                         .requested_at = NOW,
+                         .now = NOW,
+                         .staged = 333,
+                         .state = LTI_ROSTER_CURRENT,
+                         .due_at = NOW + SECOND,
+                         .stale_at = NOW + SECOND};
+    lti_applied_t applied;
+    apr_status_t rv = lti_db_course_launched(racer->conn->db, &course, NOW, racer->pool, &racer->err);
+    int i;
+
+    for (i = 0; i < 333; i++) {
+        lti_member_t *member = apr_pcalloc(racer->pool, sizeof(*member));
+
+        member->user_id = apr_psprintf(racer->pool, "u%d", i);
+        member->roles = LEARNER;
+        member->status = LTI_MEMBER_ACTIVE;
+        APR_ARRAY_PUSH(members, lti_member_t *) = member;
+    }
+    if (rv == APR_SUCCESS)
+        rv = lti_db_lease_take(racer->conn->db, key, run_id, NOW, NOW + SECOND, racer->pool, &racer->err);
+    if (rv == APR_SUCCESS)
+        rv = lti_db_stage(racer->conn->db, run_id, key, members, racer->pool, &racer->err);
+    if (rv == APR_SUCCESS)
+        rv = lti_db_apply(&applied, racer->conn->db, &apply, racer->pool, &racer->err);
+    if (rv == APR_SUCCESS && (applied.joined != 333 || applied.active != 333))
+        rv = lti_fail(&racer->err, LTI_E_INTERNAL, APR_EGENERAL, "%d joined, %d active", applied.joined, applied.active);
+    return rv;
+}
+
+static void courses_applied_at_once_get_numbers_of_their_own(void **state)
+{
+    racer_t racers[RACERS];
+    world_t *w = *state;
+    int i;
+
+    race(racers, w, whole_run);
+    for (i = 0; i < RACERS; i++)
+        assert_ok(racers[i].rv, racers[i].err);
+    assert_int_equal(change_number(w), 2 * RACERS);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(DISTINCT version) FROM lti_sync"), RACERS);
+    assert_int_equal(ask_number(w->a, "SELECT MAX(change_no) FROM lti_sync"), 2 * RACERS);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_member"), RACERS * 333);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_staging"), 0);
 }
 
 /* --- applying what must not be applied --------------------------------------------------------------------------------------------- */
@@ -390,8 +446,8 @@ static void the_last_word_on_a_person_is_staged(void **state)
     launch(w, COURSE);
     lease(w, NOW);
     assert_ok(lti_db_stage(w->a->db, "run-1", COURSE, list_of(w, 0), w->pool, &w->err), w->err);
-    assert_ok(lti_db_stage(w->a->db, "run-1", COURSE, list_of(w, 3, person(w, "u1", LEARNER), person(w, "u2", LEARNER), second), w->pool,
-                           &w->err),
+    assert_ok(lti_db_stage(w->a->db, "run-1", COURSE, list_of(w, 3, person(w, "u1", LEARNER), person(w, "u2", LEARNER), second),
+                           w->pool, &w->err),
               w->err);
     assert_ok(lti_db_stage(w->a->db, "run-2", COURSE, people(w, "other", 70), w->pool, &w->err), w->err);
     second = person(w, "u2", TEACHER);
@@ -412,7 +468,8 @@ typedef struct digests_t {
     char last[64];
 } digests_t;
 
-static apr_status_t see_digest(void *baton, const char *user_id, const unsigned char digest[LTI_DIGEST_SIZE], lti_member_status_t status)
+static apr_status_t see_digest(void *baton, const char *user_id, const unsigned char digest[LTI_DIGEST_SIZE],
+                               lti_member_status_t status)
 {
     digests_t *digests = baton;
     unsigned char wanted[LTI_DIGEST_SIZE];
@@ -532,7 +589,8 @@ static void run_fails(world_t *w, apr_time_t now, const char *text)
 {
     lease(w, now);
     assert_ok(lti_db_stage(w->a->db, "run-9", COURSE, people(w, "t", 60), w->pool, &w->err), w->err);
-    assert_ok(lti_db_run_failed(w->a->db, COURSE, "run-9", "node-a", "roster-gone", text, now + 60 * SECOND, now, w->pool, &w->err), w->err);
+    assert_ok(lti_db_run_failed(w->a->db, COURSE, "run-9", "node-a", "roster-gone", text, now + 60 * SECOND, now, w->pool, &w->err),
+              w->err);
 }
 
 static void a_failed_run_keeps_its_reason_and_the_roster(void **state)
@@ -593,7 +651,8 @@ static void who_lost_the_lease_cannot_report_a_failure(void **state)
     assert_ok(lti_db_stage(w->a->db, "run-9", COURSE, people(w, "t", 60), w->pool, &w->err), w->err);
     assert_ok(take(w, "node-b", NOW + 61 * SECOND), w->err);
     before = fingerprint(w);
-    assert_code(lti_db_run_failed(w->a->db, COURSE, "run-9", "node-a", "store", "x", NOW, NOW, w->pool, &w->err), w->err, LTI_E_LEASE_LOST);
+    assert_code(lti_db_run_failed(w->a->db, COURSE, "run-9", "node-a", "store", "x", NOW, NOW, w->pool, &w->err), w->err,
+                LTI_E_LEASE_LOST);
     assert_string_equal(fingerprint(w), before);
     assert_int_equal(read_course(w)->failures, 0);
     assert_int_equal(ask_number(w->b, "SELECT COUNT(*) FROM lti_staging"), 0);
@@ -680,6 +739,7 @@ int main(void)
         WORLD_TEST(times_tell_what_changed),
         WORLD_TEST(who_left_is_marked_once_and_may_return),
         WORLD_TEST(rosters_of_other_courses_are_left_alone),
+        WORLD_TEST(courses_applied_at_once_get_numbers_of_their_own),
         WORLD_TEST(applying_without_the_lease_writes_nothing),
         WORLD_TEST(applying_after_the_lease_ended_writes_nothing),
         WORLD_TEST(a_run_whose_staged_rows_are_gone_is_not_applied),

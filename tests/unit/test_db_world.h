@@ -64,7 +64,7 @@ static void disconnect(conn_t *conn)
 }
 
 /* One statement past the room; fails the test if the database refuses it. */
-static void __attribute__((unused)) raw(conn_t *conn, const char *sql)
+static __attribute__((unused)) void raw(conn_t *conn, const char *sql)
 {
     int affected, rc = apr_dbd_query(conn->driver, conn->handle, &affected, sql);
 
@@ -73,7 +73,7 @@ static void __attribute__((unused)) raw(conn_t *conn, const char *sql)
 }
 
 /* The first column of the first row; "" if there is none. */
-static const char *__attribute__((unused)) ask(conn_t *conn, const char *sql)
+static __attribute__((unused)) const char *ask(conn_t *conn, const char *sql)
 {
     const char *name = apr_dbd_name(conn->driver);
     apr_dbd_results_t *results = NULL;
@@ -96,7 +96,7 @@ static const char *__attribute__((unused)) ask(conn_t *conn, const char *sql)
     return answer;
 }
 
-static long long __attribute__((unused)) ask_number(conn_t *conn, const char *sql)
+static __attribute__((unused)) long long ask_number(conn_t *conn, const char *sql)
 {
     return atoll(ask(conn, sql));
 }
@@ -113,7 +113,7 @@ static void drop_tables(world_t *w)
 }
 
 /* A database without tables. */
-static int __attribute__((unused)) empty_world_setup(void **state)
+static __attribute__((unused)) int empty_world_setup(void **state)
 {
     static int dbd_is_ready;
     static apr_pool_t *forever;
@@ -149,7 +149,7 @@ static int __attribute__((unused)) empty_world_setup(void **state)
 }
 
 /* A database with our tables. */
-static int __attribute__((unused)) world_setup(void **state)
+static __attribute__((unused)) int world_setup(void **state)
 {
     world_t *w;
     int rc = empty_world_setup(state);
@@ -161,7 +161,7 @@ static int __attribute__((unused)) world_setup(void **state)
     return 0;
 }
 
-static int __attribute__((unused)) world_teardown(void **state)
+static __attribute__((unused)) int world_teardown(void **state)
 {
     world_t *w = *state;
 
@@ -208,7 +208,7 @@ static void *APR_THREAD_FUNC racer_main(apr_thread_t *thread, void *data)
 }
 
 /* Runs `run` in all threads at once and leaves what came of it in `racers`. */
-static void __attribute__((unused)) race(racer_t racers[RACERS], world_t *w, apr_status_t (*run)(racer_t *racer))
+static __attribute__((unused)) void race(racer_t racers[RACERS], world_t *w, apr_status_t (*run)(racer_t *racer))
 {
     apr_thread_t *threads[RACERS];
     apr_status_t ended;
@@ -242,7 +242,7 @@ static void __attribute__((unused)) race(racer_t racers[RACERS], world_t *w, apr
 #define LEARNER "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 #define TEACHER "http://purl.imsglobal.org/vocab/lis/v2/membership#Instructor"
 
-static lti_course_t __attribute__((unused)) make_course(const char *key, const char *context_id, const char *url)
+static __attribute__((unused)) lti_course_t make_course(const char *key, const char *context_id, const char *url)
 {
     return (lti_course_t){.key = key,
                           .platform = "campus",
@@ -257,14 +257,14 @@ static lti_course_t __attribute__((unused)) make_course(const char *key, const c
                           .launched_at = NOW};
 }
 
-static void __attribute__((unused)) launch(world_t *w, const char *key)
+static __attribute__((unused)) void launch(world_t *w, const char *key)
 {
     lti_course_t course = make_course(key, "7", URL);
 
     assert_ok(lti_db_course_launched(w->a->db, &course, NOW, w->pool, &w->err), w->err);
 }
 
-static lti_member_t *__attribute__((unused)) person(world_t *w, const char *user_id, const char *roles)
+static __attribute__((unused)) lti_member_t *person(world_t *w, const char *user_id, const char *roles)
 {
     lti_member_t *member = apr_pcalloc(w->pool, sizeof(*member));
 
@@ -277,7 +277,7 @@ static lti_member_t *__attribute__((unused)) person(world_t *w, const char *user
 }
 
 /* `count` learners with ids that begin with `prefix`. */
-static apr_array_header_t *__attribute__((unused)) people(world_t *w, const char *prefix, int count)
+static __attribute__((unused)) apr_array_header_t *people(world_t *w, const char *prefix, int count)
 {
     apr_array_header_t *members = apr_array_make(w->pool, count, sizeof(lti_member_t *));
     int i;
@@ -287,7 +287,7 @@ static apr_array_header_t *__attribute__((unused)) people(world_t *w, const char
     return members;
 }
 
-static apr_array_header_t *__attribute__((unused)) ids(world_t *w, int count, ...)
+static __attribute__((unused)) apr_array_header_t *ids(world_t *w, int count, ...)
 {
     apr_array_header_t *list = apr_array_make(w->pool, count, sizeof(const char *));
     va_list args;
@@ -300,7 +300,8 @@ static apr_array_header_t *__attribute__((unused)) ids(world_t *w, int count, ..
 }
 
 /* What an engine would ask to have applied after a run whose first request was at `requested_at`. */
-static lti_apply_t __attribute__((unused)) make_apply(world_t *w, apr_time_t requested_at, int staged, const apr_array_header_t *missing)
+static __attribute__((unused)) lti_apply_t make_apply(world_t *w, apr_time_t requested_at, int staged,
+                                                      const apr_array_header_t *missing)
 {
     lti_course_t *course = NULL;
 
@@ -318,14 +319,14 @@ static lti_apply_t __attribute__((unused)) make_apply(world_t *w, apr_time_t req
                          .stale_at = requested_at + 2700 * SECOND};
 }
 
-static void __attribute__((unused)) lease(world_t *w, apr_time_t now)
+static __attribute__((unused)) void lease(world_t *w, apr_time_t now)
 {
     assert_ok(lti_db_lease_take(w->a->db, COURSE, "node-a", now, now + 60 * SECOND, w->pool, &w->err), w->err);
 }
 
 /* A whole run: lease, staging, applying. `members` are those who joined or changed. */
-static lti_applied_t __attribute__((unused))
-run_roster(world_t *w, apr_time_t requested_at, const apr_array_header_t *members, const apr_array_header_t *missing)
+static __attribute__((unused)) lti_applied_t run_roster(world_t *w, apr_time_t requested_at, const apr_array_header_t *members,
+                                                        const apr_array_header_t *missing)
 {
     lti_applied_t applied = {.joined = -1};
     lti_apply_t apply;
@@ -338,7 +339,7 @@ run_roster(world_t *w, apr_time_t requested_at, const apr_array_header_t *member
     return applied;
 }
 
-static apr_array_header_t *__attribute__((unused)) list_of(world_t *w, int count, ...)
+static __attribute__((unused)) apr_array_header_t *list_of(world_t *w, int count, ...)
 {
     apr_array_header_t *members = apr_array_make(w->pool, count, sizeof(lti_member_t *));
     va_list args;
@@ -350,7 +351,7 @@ static apr_array_header_t *__attribute__((unused)) list_of(world_t *w, int count
     return members;
 }
 
-static lti_member_t *__attribute__((unused)) read_member(world_t *w, const char *user_id)
+static __attribute__((unused)) lti_member_t *read_member(world_t *w, const char *user_id)
 {
     lti_member_t *member = NULL;
 
@@ -358,7 +359,7 @@ static lti_member_t *__attribute__((unused)) read_member(world_t *w, const char 
     return member;
 }
 
-static lti_course_t *__attribute__((unused)) read_course(world_t *w)
+static __attribute__((unused)) lti_course_t *read_course(world_t *w)
 {
     lti_course_t *course = NULL;
 
@@ -366,7 +367,7 @@ static lti_course_t *__attribute__((unused)) read_course(world_t *w)
     return course;
 }
 
-static apr_int64_t __attribute__((unused)) change_number(world_t *w)
+static __attribute__((unused)) apr_int64_t change_number(world_t *w)
 {
     apr_int64_t number = -1;
 

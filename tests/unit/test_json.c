@@ -133,7 +133,8 @@ static void errors_do_not_quote_what_was_sent(void **state)
     lti_err_t err;
     const char *damaged = "{\"name\":\"Ada\" Lovelace}", *twice = "{\"Lovelace\":1,\"Lovelace\":1}";
 
-    assert_code(lti_json_object(&json, damaged, strlen(damaged), LTI_E_ROSTER_MALFORMED, *state, &err), err, LTI_E_ROSTER_MALFORMED);
+    assert_code(lti_json_object(&json, damaged, strlen(damaged), LTI_E_ROSTER_MALFORMED, *state, &err), err,
+                LTI_E_ROSTER_MALFORMED);
     assert_null(strstr(err.text, "Lovelace"));
     assert_code(lti_json_object(&json, twice, strlen(twice), LTI_E_ROSTER_MALFORMED, *state, &err), err, LTI_E_ROSTER_MALFORMED);
     assert_null(strstr(err.text, "Lovelace"));
@@ -171,10 +172,10 @@ static void clean_text_is_utf8_without_controls(void **state)
         {"", 1},
         {"plain ~", 1},
         {"\xC3\xA9\xE6\x9D\x8E\xF0\x9F\x98\x80", 1},
-        {"\xC2\xA0", 1},             /* the first after C1 */
-        {"\xEF\xBF\xBF", 1},         /* U+FFFF */
-        {"\xF4\x8F\xBF\xBF", 1},     /* U+10FFFF */
-        {"\xED\x9F\xBF", 1},         /* the last before the surrogates */
+        {"\xC2\xA0", 1},         /* the first after C1 */
+        {"\xEF\xBF\xBF", 1},     /* U+FFFF */
+        {"\xF4\x8F\xBF\xBF", 1}, /* U+10FFFF */
+        {"\xED\x9F\xBF", 1},     /* the last before the surrogates */
         {"a\nb", 0},
         {"a\tb", 0},
         {"a\x7F", 0},
@@ -183,11 +184,11 @@ static void clean_text_is_utf8_without_controls(void **state)
         {"\xC2\x85", 0},
         {"\xC2\x9F", 0},
         {"\x80", 0},
-        {"\xC1\xBF", 0},             /* overlong */
-        {"\xE0\x9F\xBF", 0},         /* overlong */
-        {"\xF0\x8F\xBF\xBF", 0},     /* overlong */
-        {"\xED\xA0\x80", 0},         /* surrogate */
-        {"\xF4\x90\x80\x80", 0},     /* beyond U+10FFFF */
+        {"\xC1\xBF", 0},         /* overlong */
+        {"\xE0\x9F\xBF", 0},     /* overlong */
+        {"\xF0\x8F\xBF\xBF", 0}, /* overlong */
+        {"\xED\xA0\x80", 0},     /* surrogate */
+        {"\xF4\x90\x80\x80", 0}, /* beyond U+10FFFF */
         {"\xF5\x80\x80\x80", 0},
         {"\xC3", 0},
         {"\xE6\x9D", 0},

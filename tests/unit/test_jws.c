@@ -2,6 +2,7 @@
 /* Tokens of the RFCs and of another implementation verify; every known way to forge one does not. */
 #include "test.h"
 
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include "lti_json.h"
@@ -11,86 +12,82 @@
 #define ALL_ALGORITHMS 0xFFFFFFFFu
 
 /* RFC 7515 appendix A.2 and A.3, RFC 8037 appendix A.4. */
-#define RFC7515_RSA                                                                                                              \
-    "{\"kty\":\"RSA\",\"kid\":\"k\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJ"     \
+#define RFC7515_RSA                                                                                                            \
+    "{\"kty\":\"RSA\",\"kid\":\"k\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJ"  \
     "PMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB" \
     "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2" \
     "PAcDTW9gb54h4FRWyuXpoQ\",\"e\":\"AQAB\"}"
-#define RFC7515_RS256                                                                                                            \
+#define RFC7515_RS256                                                                                                          \
     "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4h" \
     "iUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKB" \
     "YNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZES" \
     "c6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
-#define RFC7515_EC                                                                                                               \
-    "{\"kty\":\"EC\",\"kid\":\"k\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":\"x_FEzRu9m36"  \
+#define RFC7515_EC                                                                                                              \
+    "{\"kty\":\"EC\",\"kid\":\"k\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\",\"y\":\"x_FEzRu9m36" \
     "HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}"
-#define RFC7515_ES256                                                                                                            \
+#define RFC7515_ES256                                                                                                          \
     "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEh" \
     "U3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
-#define RFC8037_OKP                                                                                                              \
-    "{\"kty\":\"OKP\",\"kid\":\"k\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
+#define RFC8037_OKP "{\"kty\":\"OKP\",\"kid\":\"k\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
 #define RFC8037_INPUT "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc"
 #define RFC8037_SIGNATURE "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
 
 /* Made by another implementation: {"sub":"42"} under each algorithm. */
-#define RSA_JWK \
+#define RSA_JWK                                                                                                           \
     "{\"e\": \"AQAB\", \"kid\": \"other-made\", \"kty\": \"RSA\", \"n\": \"jInnfG5PPW2GkRz2LLp54ozUtrqFa-g0AJIFSnzz7dIsQ" \
-    "B3s5pDxOis_Z7jCSfB_tJWepJI-ri88CeHrXbAKyWKVOQJ05zE4KvbEVJ2Botw8GvZvDOdwwB1BBOsf0gvNlmyS6r8FkvN7lI3cR" \
-    "GwFenB7LHI9n7FmCpTqiQ7hMAhzSOxf1-SMZP_AsaUGLdlguNPsSCGU0ixsiRe9GyTejC7-fdIet5Di_JH9VGeQ_pFcyNIRtAdMm" \
+    "B3s5pDxOis_Z7jCSfB_tJWepJI-ri88CeHrXbAKyWKVOQJ05zE4KvbEVJ2Botw8GvZvDOdwwB1BBOsf0gvNlmyS6r8FkvN7lI3cR"                \
+    "GwFenB7LHI9n7FmCpTqiQ7hMAhzSOxf1-SMZP_AsaUGLdlguNPsSCGU0ixsiRe9GyTejC7-fdIet5Di_JH9VGeQ_pFcyNIRtAdMm"                \
     "4YWPAY7XnQ1nZQ6qQtqj_07pBXOIclRpMdyhNFM4_GnQTbi5RabTXVKJvf2WBeAmwQV5zEoBCLsdlWQ9c_peYkr8cZ60EO-sw\"}"
 
 static const struct {
     lti_alg_t alg;
     const char *jwk, *token;
 } foreign[] = {
-    {LTI_ALG_RS256,
-     RSA_JWK,
+    {LTI_ALG_RS256, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.OmET_IRCkAe5k0hu5Lce890QXhekBcRry"
      "2Aya2iwE4e-TlU300u_c1ITUsHEagwjQINF63qnJhXdUBeO4-GbsqEMtnLUQcELXTcMxD4xTzuz3TQhH7uriEYaUy_uOk_oYGyeJCiOIbbuhzPMlq"
      "dW4fWstxKPJ01-rpL9cQKQ9i2OIHclBUsrT947ovZA_OmfOWN2jkwJ8Kr4TcxzKwTRFrT__envaU1HTLNkFywNwvLA--OVOFYCJqyar6UNpSa3SOg"
      "uNLFL5qP8TW6Rwt30GR5m_CJkfDqTAAFrhVirZXRFad9Q-EluEqUjtyarFXmnOdMl5a27js1y_WD5HcppaA"},
-    {LTI_ALG_RS384,
-     RSA_JWK,
+    {LTI_ALG_RS384, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzM4NCIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.AaKfoNZNsG3hvOwp4glNGPAbteXILgv93"
      "mr1WX61L0-tneiUD8NvA_TfEBHPtMGvo3SuvlMM4VCenNH1r32yzW8OAXH5IW7oxaY3Ikb-SkdLB1zSFXJ4tbh1yvwUeFgUsc9Fmj6X1PkXpr2SDP"
      "FB6okEfcejPKDqzEQoQ_H-c7HrXDSmOqmK9FwOI7BfecyfHIetyn-5zuFGYMciR-g8QP6oQFA0PQIZJK6HnM4flmb8Qk_Y7ckKGGch20Q_a4xKUlR"
      "ryIcD8T59SBpGC317Z6emhB4-HxxACNbEwusAdayuGwY5owB2P_RyZ-IJ3ryP1YvNok5aDG4uc07rR2Emsw"},
-    {LTI_ALG_RS512,
-     RSA_JWK,
+    {LTI_ALG_RS512, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzUxMiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.fwDhq8JJdpnHJXR0FeP0pqYg-nYFS8t4Q"
      "aC-HTT2ZDingtzFDTcH7v04HHx7rq3hGylVuv7Hm4GboP8mgIFZk7XIX5iU-TERU2o1jSaMPoike7CJluQEfCC6Ulp_KX_bLji7cd19iG9dWuTe81"
      "FkoH_W72THMtvwb-pNfAu7rixq2dBCyxiTuFc1031mdNUhm7R7YUqm3Y3ZQPbpcI_FC6ilL4XQHcaSBKX4ldu__eLD9EdvHi4JhbgwNFfbPXM3EwH"
      "xtJ2kuzKprohQEKMetaiovUXLNZ-bC8du9MIb6E98rfOVj5j-zaiGW04NJEQ_LBCVEuIcr3CA5ytsI1QIfw"},
-    {LTI_ALG_PS256,
-     RSA_JWK,
+    {LTI_ALG_PS256, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJQUzI1NiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.Ao5h1kSrC2IPozdY-mMTvzSDTQi3jR4O_"
      "Nk1e9yS3jm3sa_vdfmWoeerlQaydJRI3zq9tOtXiUO5Hmf6LUbWQE-_XbBsivbEt8U_0mAA-7kNcRIWuBd8WCOVBTk0Tl4lQWzGn3IU4a-eHxs1qc"
      "ma1P8S-twnmAtbchvWoh3jy2YejTf6y0qVBJecB-8hycFZLGTi9XGXiVMztYKChRxhb3rUBpkOXOxc8_A03IUxxT-yrAb0se66vhLq9PKlJ5Y9nYm"
      "3LquUdTYgIy3OTamJkjrqP5YIuPUkHaFL7UaZUa7ewJswvhlp5Znlw1sOBBCtxfYkUmIw6q0IE0ninBhV5g"},
-    {LTI_ALG_PS384,
-     RSA_JWK,
+    {LTI_ALG_PS384, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJQUzM4NCIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.AT8SufMSZxNFZ7sg5Cpf21Ps2371k1vzd"
      "n6H9bm-jMHVl0tfGxaOsUAXwL2AyeoPb9E9kHTe-czLuJtgS2bQu3KyyIsqWDyWp0P-zpQXxn8wx4nd3QY0IkfucrvqxiwnkUIcX3STFB7K70z0YA"
      "9gj_B2GtrPe4IsySQ8_hiEahnhgD2ayiRoEwxyGz37JDLD8C0Cg7UluGIKOHCY5WfBhdsF1cGDVkUMXHC5ffweMS6vWh4Ef1ueDHAyTp-Y7oekoqf"
      "imcEHH8q44tl63cDDG2wlbBGSjsihOFlZOv1XfwCUfQKhk9h5eT1LbBifDeKWP0pNqVIH8xLoG6O_FrewdA"},
-    {LTI_ALG_PS512,
-     RSA_JWK,
+    {LTI_ALG_PS512, RSA_JWK,
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJQUzUxMiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.UaQWxXDosVd_D_mlkxwUkSGlhhR4wy0BF"
      "5B5G-DTICWJgaI8vulqEDlW6h-kkS1C44FoUT1ExCMMJIGxL4AaIZ0g4YXX1WHeOB0bKMRp5V6zGH6gDkpErPPl5LsnrMpyl2Oo-JWlRpyi23qSDf"
      "9uJEGKRboLIZgLcjNyshWW3IDYj4N8mIAPf3_qj2c2v5CZVXPpaUQzTO7f0fmTp6LUhwlJko1zj4X23y9bax-FiAKC_-9iWM_ZH5e9wPuYvnt6Fv8"
      "X2a18lmrTbDJVyMd8j9HQ1NuGmewu-VT5HJD1quuTZXsHcQRwSgzJYBdiVBFzslUwSvwdnibics44dZAFQg"},
     {LTI_ALG_ES256,
-     "{\"crv\": \"P-256\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": \"teGoqSF-IJKDRaWyTKPvJh9ZXIa2V2iJvp52OBLu9Mk\", \"y\": \"x-0x"
+     "{\"crv\": \"P-256\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": \"teGoqSF-IJKDRaWyTKPvJh9ZXIa2V2iJvp52OBLu9Mk\", "
+     "\"y\": \"x-0x"
      "8OeM0AaITAuHyfcRP3nuc28HNb-Uf0WjwWeh-e0\"}",
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.PWvU1AzZT2VbyH-Un9aP0YZ4AY3IryGVO"
      "vVi5hBws8gVOA6qGta47RCVoaIcZyJy-4vS6ixItJ6ACsCLe21Q7g"},
     {LTI_ALG_ES384,
-     "{\"crv\": \"P-384\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": \"9N4bng6dJt2GAIiAQRoh6Pb6PQQj4FL1QtjbUNWbA94cYMPT0mxAJTN9"
+     "{\"crv\": \"P-384\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": "
+     "\"9N4bng6dJt2GAIiAQRoh6Pb6PQQj4FL1QtjbUNWbA94cYMPT0mxAJTN9"
      "uGebjegl\", \"y\": \"oAcR0TRlphkVbjmawuqsBx_8NizeIXWH1ZkpCxoqXtFlTl1u0_l5MQGlAhSq508d\"}",
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzM4NCIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.IKR-vXCMU12AUHwDFYaiLK5D9FRgNvk2k"
      "-2aaWvwXY5MlnodZAFC-S9qs_0fLLqxTQ8McwIXGSY8dPfNqCiUIy3SNZSOkiVjgiqYTu6gamPmM5-sShEF_UzRVNtt67we"},
     {LTI_ALG_ES512,
-     "{\"crv\": \"P-521\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": \"AZWIZvLUPceV9C97gIK7T6C-9BGwUcw0uEDsuqoLXkXbuTJynJ4Hy7kG"
+     "{\"crv\": \"P-521\", \"kid\": \"other-made\", \"kty\": \"EC\", \"x\": "
+     "\"AZWIZvLUPceV9C97gIK7T6C-9BGwUcw0uEDsuqoLXkXbuTJynJ4Hy7kG"
      "mWOcj-YSkDJqCjjwE4PrGr_fI_AzSiV3\", \"y\": \"AXjAjA4cwnHYSrrkL1jWQsS7SP_mh8R7ghDy_rwa3nAZqMKYXwgMJnrW1lvF23ylQutJizv2"
      "FLO-4g-nyWccgY45\"}",
      "eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzUxMiIsImtpZCI6Im90aGVyLW1hZGUifQ.eyJzdWIiOiI0MiJ9.AfwQeqkKMneMRLp7AahjDbpHfI4S3Zs01"
@@ -123,22 +120,22 @@ static apr_status_t parse_and_verify(const char *token, const lti_key_t *key, un
 
 /* The tool's own kinds of key, made once: RSA takes a moment. */
 static const lti_key_t *rsa_key, *ec_key;
+static apr_pool_t *key_pool;
 
 static int make_keys(void **state)
 {
-    static apr_pool_t *pool;
     char *pem;
     lti_key_t *key;
     EVP_PKEY *pkey;
 
     (void)state;
     apr_initialize();
-    if (apr_pool_create(&pool, NULL) != APR_SUCCESS || lti_key_generate_pem(&pem, pool, NULL) != APR_SUCCESS ||
-        lti_key_from_pem(&key, pem, strlen(pem), pool, NULL) != APR_SUCCESS)
+    if (apr_pool_create(&key_pool, NULL) != APR_SUCCESS || lti_key_generate_pem(&pem, key_pool, NULL) != APR_SUCCESS ||
+        lti_key_from_pem(&key, pem, strlen(pem), key_pool, NULL) != APR_SUCCESS)
         return -1;
     rsa_key = key;
     pkey = EVP_EC_gen("P-256");
-    key = apr_pcalloc(pool, sizeof(*key));
+    key = apr_pcalloc(key_pool, sizeof(*key));
     *key = (lti_key_t){.pkey = pkey, .kid = "ec", .is_private = 1};
     ec_key = key;
     return pkey == NULL ? -1 : 0;
@@ -148,6 +145,7 @@ static int drop_keys(void **state)
 {
     (void)state;
     EVP_PKEY_free(ec_key->pkey);
+    apr_pool_destroy(key_pool);
     return 0;
 }
 
@@ -225,9 +223,9 @@ static void what_the_tool_signs_verifies(void **state)
 
         assert_ok(lti_jws_sign(&token, claims, keys[i], *state, &err), err);
         assert_ok(lti_jws_parse(&jws, token, strlen(token), *state, &err), err);
-        assert_string_equal(lti_json_text(jws->header, *state),
-                            apr_psprintf(*state, "{\"typ\":\"JWT\",\"alg\":\"%s\",\"kid\":\"%s\"}", i == 0 ? "RS256" : "ES256",
-                                         keys[i]->kid));
+        assert_string_equal(
+            lti_json_text(jws->header, *state),
+            apr_psprintf(*state, "{\"typ\":\"JWT\",\"alg\":\"%s\",\"kid\":\"%s\"}", i == 0 ? "RS256" : "ES256", keys[i]->kid));
         assert_string_equal(lti_json_text(jws->claims, *state), "{\"iss\":\"me\",\"exp\":5}");
         assert_ok(lti_jws_verify(jws, keys[i], LTI_ALG_DEFAULT, &err), err);
     }
@@ -262,8 +260,9 @@ static void headers_that_are_in_order_are_taken(void **state)
     for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         lti_err_t err;
 
-        assert_ok(parse_and_verify(token_of(headers[i], "{}", ec_key, LTI_ALG_ES256, *state), ec_key, LTI_ALG_DEFAULT, *state, &err),
-                  err);
+        assert_ok(
+            parse_and_verify(token_of(headers[i], "{}", ec_key, LTI_ALG_ES256, *state), ec_key, LTI_ALG_DEFAULT, *state, &err),
+            err);
     }
 }
 
@@ -289,8 +288,8 @@ static void the_kid_may_have_255_bytes(void **state)
 static void unsigned_and_symmetric_algorithms_are_refused(void **state)
 {
     /* SPEC J-03, J-04 */
-    static const char *const names[] = {"none",  "None", "NONE", "nOnE", "HS256", "HS384",  "HS512", "ES256K",
-                                        "RS1",   "dir",  "",     "RSA1_5", "A128KW", "rs256", "es256", "EdDSA2"};
+    static const char *const names[] = {"none", "None", "NONE", "nOnE",   "HS256",  "HS384", "HS512", "ES256K",
+                                        "RS1",  "dir",  "",     "RSA1_5", "A128KW", "rs256", "es256", "EdDSA2"};
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -311,7 +310,8 @@ static void a_public_key_is_no_hmac_secret(void **state)
     const char *token;
     lti_err_t err;
 
-    assert_non_null(HMAC(EVP_sha256(), RFC7515_RSA, (int)strlen(RFC7515_RSA), (const unsigned char *)input, strlen(input), mac, &size));
+    assert_non_null(
+        HMAC(EVP_sha256(), RFC7515_RSA, (int)strlen(RFC7515_RSA), (const unsigned char *)input, strlen(input), mac, &size));
     token = apr_pstrcat(*state, input, ".", lti_base64url_encode(mac, size, *state), NULL);
     assert_code(parse_and_verify(token, key_of(RFC7515_RSA, *state), ALL_ALGORITHMS, *state, &err), err, LTI_E_ALGORITHM);
 }
@@ -341,9 +341,15 @@ static void keys_inside_the_token_make_it_refused(void **state)
 {
     /* SPEC J-09, J-10, J-11: signed rightly, but the header wants something. */
     static const char *const members[] = {
-        "\"jwk\":{\"kty\":\"EC\"}", "\"jwk\":null",         "\"jku\":\"https://evil.example/keys\"",
-        "\"x5u\":\"https://evil.example/cert\"", "\"x5c\":[\"AAAA\"]", "\"crit\":[\"exp\"]",
-        "\"crit\":[]",              "\"b64\":false",        "\"b64\":true",
+        "\"jwk\":{\"kty\":\"EC\"}",
+        "\"jwk\":null",
+        "\"jku\":\"https://evil.example/keys\"",
+        "\"x5u\":\"https://evil.example/cert\"",
+        "\"x5c\":[\"AAAA\"]",
+        "\"crit\":[\"exp\"]",
+        "\"crit\":[]",
+        "\"b64\":false",
+        "\"b64\":true",
     };
     size_t i;
 
@@ -405,9 +411,9 @@ static void other_shapes_than_three_parts_are_refused(void **state)
 {
     /* SPEC J-01; H and P are good parts. */
     static const char *const shapes[] = {
-        "",        ".",       "..",       "...",     "H",        "H.P",     "H.P.",    "H..S",     ".P.S",   "H.P.S.",
-        ".H.P.S",  "H.P.S.S", "H.P.S.S.S", "H=.P.S", "H.P=.S",   "H.P.S=",  " H.P.S",  "H.P.S ",   "H .P.S", "H.P.S\n",
-        "H.P.S+",  "H.P.S/",  "H.P.AA\n", "H.P.AB",  "H.P.AAAAA", "H.P.\xC3\xA9",
+        "",       ".",       "..",      "...",       "H",        "H.P",    "H.P.",      "H..S",         ".P.S",
+        "H.P.S.", ".H.P.S",  "H.P.S.S", "H.P.S.S.S", "H=.P.S",   "H.P=.S", "H.P.S=",    " H.P.S",       "H.P.S ",
+        "H .P.S", "H.P.S\n", "H.P.S+",  "H.P.S/",    "H.P.AA\n", "H.P.AB", "H.P.AAAAA", "H.P.\xC3\xA9",
     };
     const char *good = token_of("{\"alg\":\"ES256\"}", "{}", ec_key, LTI_ALG_ES256, *state);
     const char *dot = strchr(good, '.'), *second = strchr(dot + 1, '.');
@@ -455,7 +461,8 @@ static void a_second_spelling_of_the_same_bytes_is_refused(void **state)
 
 static void every_changed_character_is_noticed(void **state)
 {
-    char *token = apr_pstrdup(*state, token_of("{\"alg\":\"ES256\",\"typ\":\"JWT\"}", "{\"sub\":\"7\"}", ec_key, LTI_ALG_ES256, *state));
+    char *token =
+        apr_pstrdup(*state, token_of("{\"alg\":\"ES256\",\"typ\":\"JWT\"}", "{\"sub\":\"7\"}", ec_key, LTI_ALG_ES256, *state));
     size_t i, length = strlen(token);
     int signatures = 0;
 

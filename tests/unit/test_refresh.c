@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The refresh engine against a scripted platform, a clock set by hand and a real database: what it applies, what it refuses, and what it survives. */
+/* The refresh engine against a scripted platform, a clock set by hand and a real database: what it applies, what it refuses, and
+ * what it survives. */
 #include "test_refresh_world.h"
 
 /* --- what comes whole is applied ---------------------------------------------------------------------------------------------- */
@@ -177,7 +178,8 @@ static void a_person_named_twice_is_as_named_last(void **state)
     assert_int_equal(course_of(node, COURSE)->active, 0);
 }
 
-/* --- who is missing (Invariant 2) ----------------------------------------------------------------------------------------------- */
+/* --- who is missing (Invariant 2)
+ * ----------------------------------------------------------------------------------------------- */
 
 static void who_is_missing_from_one_walk_only_stays(void **state)
 {
@@ -339,7 +341,7 @@ static void a_mass_drop_is_held_until_walks_of_a_day_agree(void **state)
     assert_string_equal(standing(node, "new"), "active");
     assert_int_equal(published_state(node), LTI_ROSTER_HELD);
     /* Another one goes: that is no agreement, and the day begins anew. */
-    world_clock += HOURS(23);
+    world_clock += HOURS(25);
     roster_is(world, apr_pstrcat(world->pool, crowd(world, 0, 4), "new", NULL), NULL, NULL);
     update_now(node);
     only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_HELD);
@@ -424,7 +426,8 @@ static void the_guard_lets_small_courses_and_half_of_large_ones_go(void **state)
     assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.left, 8);
 }
 
-/* --- failures (Invariant 4) ------------------------------------------------------------------------------------------------------- */
+/* --- failures (Invariant 4)
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void failures_keep_the_old_roster_and_say_why(void **state)
 {
@@ -665,7 +668,8 @@ static void a_service_address_is_judged_before_anything_is_sent(void **state)
     assert_int_equal(world->any_address, 0);
 }
 
-/* --- tokens ------------------------------------------------------------------------------------------------------------------------- */
+/* --- tokens
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 /* SPEC T-08. */
 static void a_refused_token_is_renewed_once(void **state)
@@ -783,7 +787,8 @@ static void one_token_serves_all_courses_of_a_deployment(void **state)
     assert_int_equal(asked(world, TOKEN_URL), 1);
 }
 
-/* --- several nodes (Invariant 5) ------------------------------------------------------------------------------------------------------ */
+/* --- several nodes (Invariant 5)
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void more_courses_than_places_all_get_their_turn(void **state)
 {
@@ -912,7 +917,8 @@ static void a_node_that_slept_through_its_lease_writes_nothing(void **state)
     assert_int_equal(course_of(a, COURSE)->state, LTI_ROSTER_CURRENT);
 }
 
-/* --- memory, database, stopping (Invariant 6) ------------------------------------------------------------------------------------------ */
+/* --- memory, database, stopping (Invariant 6)
+ * ------------------------------------------------------------------------------------------ */
 
 static void a_new_process_loads_everything_before_anything_else(void **state)
 {

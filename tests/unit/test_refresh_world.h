@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world of the refresh engine's tests: a clock that is set by hand, a transport whose answers are written beforehand per URL, a SQLite file that all
- * nodes share, and per node an engine with its own connection and its own block of "shared" memory.
+ * The world of the refresh engine's tests: a clock that is set by hand, a transport whose answers are written beforehand per URL,
+ * a SQLite file that all nodes share, and per node an engine with its own connection and its own block of "shared" memory.
  */
 #ifndef LTI_TEST_REFRESH_WORLD_H
 #define LTI_TEST_REFRESH_WORLD_H
@@ -529,7 +529,8 @@ static int world_group_teardown(void **state)
     return 0;
 }
 
-/* --- what tests do and ask ------------------------------------------------------------------------------------------------------ */
+/* --- what tests do and ask
+ * ------------------------------------------------------------------------------------------------------ */
 
 /** Somebody launches the course: it exists from now on, and is due. */
 static void launch(node_t *node, const char *key, const char *platform, const char *nrps_url)
