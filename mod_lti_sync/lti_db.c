@@ -10,7 +10,7 @@
 #define LAUNCHED_STEP apr_time_from_sec(60) /* launched_at is not written more often */
 #define TITLE_MAX 1024                      /* bytes of label, title, type: what does not fit is cut */
 
-/* --- nonces and launches ----------------------------------------------------------------------------------------------- */
+/* --- nonces and launches ------------------------------------------------------------------------------------- */
 
 apr_status_t lti_db_nonce_redeem(lti_db_t *db, const char *nonce_key, apr_time_t expires_at, apr_pool_t *ptemp, lti_err_t *err)
 {
@@ -54,7 +54,7 @@ apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *
     return rv;
 }
 
-/* --- courses ----------------------------------------------------------------------------------------------------------- */
+/* --- courses ------------------------------------------------------------------------------------------------- */
 
 #define COURSE_COLUMNS                                                                                                            \
     "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "      \
@@ -145,7 +145,7 @@ apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, 
     return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
-/* --- a launch tells of a course ------------------------------------------------------------------------------------------ */
+/* --- a launch tells of a course ------------------------------------------------------------------------------ */
 
 /** What the row of a course would become, and what of it differs. */
 typedef struct course_update_t {
@@ -299,7 +299,7 @@ apr_status_t lti_db_course_launched(lti_db_t *db, const lti_course_t *course, ap
     return lti_db_transaction(db, course_launched, &update, ptemp, err);
 }
 
-/* --- members ------------------------------------------------------------------------------------------------------------- */
+/* --- members ------------------------------------------------------------------------------------------------- */
 
 void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows)
 {
@@ -415,7 +415,7 @@ apr_status_t lti_db_members_each(lti_db_t *db, const char *course_key, const cha
     return lti_db_end_reading(db, read_pages(&reading, max, ptemp, err));
 }
 
-/* --- changes --------------------------------------------------------------------------------------------------------------- */
+/* --- changes ------------------------------------------------------------------------------------------------- */
 
 apr_status_t lti_db_change_number(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
 {

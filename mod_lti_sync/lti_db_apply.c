@@ -55,7 +55,7 @@ static apr_status_t lock_standing(standing_t *standing, lti_db_t *db, const char
     return APR_SUCCESS;
 }
 
-/* --- members --------------------------------------------------------------------------------------------------------------- */
+/* --- members ------------------------------------------------------------------------------------------------- */
 
 /* How many of the staged people are new, were there, come back. */
 static apr_status_t count_staged(lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
@@ -79,8 +79,8 @@ static apr_status_t count_staged(lti_applied_t *applied, lti_db_t *db, const lti
 }
 
 /*
- * One statement for all who joined, changed or came back. The times are compared before their columns' values change: MariaDB assigns from left to
- * right and the later assignments see the new values.
+ * One statement for all who joined, changed or came back. The times are compared before their columns' values change: MariaDB
+ * assigns from left to right and the later assignments see the new values.
  */
 static apr_status_t merge_staged(lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
 {
@@ -134,7 +134,7 @@ static apr_status_t count_active(int *active, lti_db_t *db, const char *course_k
     return rv;
 }
 
-/* --- applying ---------------------------------------------------------------------------------------------------------------- */
+/* --- applying ------------------------------------------------------------------------------------------------ */
 
 static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, const standing_t *standing,
                                    apr_pool_t *ptemp, lti_err_t *err)
@@ -235,7 +235,7 @@ apr_status_t lti_db_apply(lti_applied_t *applied, lti_db_t *db, const lti_apply_
     return APR_SUCCESS;
 }
 
-/* --- failing ------------------------------------------------------------------------------------------------------------------- */
+/* --- failing ------------------------------------------------------------------------------------------------- */
 
 typedef struct failure_t {
     const char *course_key;
@@ -270,7 +270,8 @@ static apr_status_t write_failure(lti_db_t *db, void *baton, apr_pool_t *ptemp, 
     return lti_db_run(NULL, db, number_it, LTI_DB_ARGS(&number, failure->course_key), ptemp, err);
 }
 
-/* The reason may quote the outside world, and a server refuses what is not UTF-8: then the reason would be lost, and the backoff with it. */
+/* The reason may quote the outside world, and a server refuses what is not UTF-8: then the reason would be lost, and the backoff
+ * with it. */
 static const char *presentable(const char *text, apr_pool_t *p)
 {
     char *copy = apr_pstrdup(p, text ? text : ""), *c;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements of the room lti_db: prepared at first use, kept with the connection, prepared again when a driver lost them; transactions as text. */
+/* Statements of the room lti_db: prepared at first use, kept with the connection, prepared again when a driver lost them;
+ * transactions as text. */
 #include "lti_db_statement.h"
 
 #include <apr_hash.h>
@@ -131,7 +132,7 @@ apr_status_t lti_db_wrap(lti_db_t **db, const apr_dbd_driver_t *driver, apr_dbd_
     return APR_SUCCESS;
 }
 
-/* --- templates --------------------------------------------------------------------------------------------------------- */
+/* --- templates ----------------------------------------------------------------------------------------------- */
 
 /* `format` with each '*' replaced by `argument`. */
 static const char *fill_in(const char *format, const char *argument, apr_pool_t *p)
@@ -208,7 +209,7 @@ static int count_parameters(const char *text)
     return count;
 }
 
-/* --- what a driver's answer means ---------------------------------------------------------------------------------------- */
+/* --- what a driver's answer means ---------------------------------------------------------------------------- */
 
 static const char *driver_text(lti_db_t *db, int rc)
 {
@@ -217,8 +218,8 @@ static const char *driver_text(lti_db_t *db, int rc)
     return text ? text : "";
 }
 
-/* Somebody else holds what we need; trying again helps. SQLite's driver turns a SELECT's BUSY into a plain error, and PostgreSQL's knows no
- * numbers at all: there the text has to tell. */
+/* Somebody else holds what we need; trying again helps. SQLite's driver turns a SELECT's BUSY into a plain error, and
+ * PostgreSQL's knows no numbers at all: there the text has to tell. */
 static int is_busy(lti_db_t *db, int rc)
 {
     const char *text = driver_text(db, rc);
@@ -235,8 +236,9 @@ static int is_busy(lti_db_t *db, int rc)
 }
 
 /*
- * The statement or the connection is gone, and sending it once more can help. Inside a transaction only a lost *statement* may be prepared again: a
- * connection that was made anew knows nothing of the transaction, and what follows would be committed piece by piece.
+ * The statement or the connection is gone, and sending it once more can help. Inside a transaction only a lost *statement* may
+ * be prepared again: a connection that was made anew knows nothing of the transaction, and what follows would be committed piece
+ * by piece.
  */
 static int is_lost(lti_db_t *db, int rc)
 {
@@ -279,7 +281,7 @@ static void pause_a_little(void)
     apr_sleep(apr_time_from_msec(5) + apr_time_now() % apr_time_from_msec(20));
 }
 
-/* --- statements -------------------------------------------------------------------------------------------------------- */
+/* --- statements ---------------------------------------------------------------------------------------------- */
 
 static int prepare_session(lti_db_t *db)
 {
@@ -313,7 +315,8 @@ static apr_status_t find_statement(statement_t **found, lti_db_t *db, const char
     return APR_SUCCESS;
 }
 
-/* Sends it once. With `rows` it is a SELECT. No label: a statement that PostgreSQL's driver names on the server is gone after a reconnect. */
+/* Sends it once. With `rows` it is a SELECT. No label: a statement that PostgreSQL's driver names on the server is gone after a
+ * reconnect. */
 static int send_once(lti_db_t *db, statement_t *statement, const void **values, lti_db_rows_t *rows, int *affected,
                      apr_pool_t *ptemp)
 {
@@ -440,7 +443,7 @@ apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sq
     return rv == APR_EOF ? APR_NOTFOUND : rv;
 }
 
-/* --- transactions ------------------------------------------------------------------------------------------------------ */
+/* --- transactions -------------------------------------------------------------------------------------------- */
 
 static void roll_back(lti_db_t *db)
 {
@@ -533,7 +536,7 @@ apr_status_t lti_db_end_reading(lti_db_t *db, apr_status_t rv)
     return rv;
 }
 
-/* --- schema ------------------------------------------------------------------------------------------------------------ */
+/* --- schema -------------------------------------------------------------------------------------------------- */
 
 /* A SELECT of the dialect's record, by its text; `*value` receives the first column of its first row. */
 static apr_status_t ask(char **value, lti_db_t *db, const char *text, apr_pool_t *ptemp, lti_err_t *err)

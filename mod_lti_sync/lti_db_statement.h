@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lti_db_statement (inside of the room lti_db): the one place where statements are prepared, run and judged, and where the three kinds of
- * database differ.
+ * lti_db_statement (inside of the room lti_db): the one place where statements are prepared, run and judged, and where the three
+ * kinds of database differ.
  *
- * SQL is written once, as a template with static storage (its address is the key under which the prepared statement is kept with the connection).
- * Parameters are %s (const char *, NULL for SQL NULL) and %lld (const apr_int64_t *); a literal per cent is %%. Words in braces are replaced when
- * the statement is prepared:
+ * SQL is written once, as a template with static storage (its address is the key under which the prepared statement is kept with
+ * the connection). Parameters are %s (const char *, NULL for SQL NULL) and %lld (const apr_int64_t *); a literal per cent is %%.
+ * Words in braces are replaced when the statement is prepared:
  *
  *   {id}              behind the type of a column whose texts are compared byte by byte
  *   {table}           behind the closing parenthesis of CREATE TABLE
@@ -17,8 +17,9 @@
  *   {for_update}      behind SELECT: lock the row until the transaction ends
  *   {50*TEXT}         TEXT fifty times, separated by commas
  *
- * A statement outside of a transaction waits for a busy database for up to five seconds and is sent again if it or the connection was lost. Inside,
- * a failure means that the whole transaction is rolled back; lti_db_transaction() then repeats it if the database was merely busy.
+ * A statement outside of a transaction waits for a busy database for up to five seconds and is sent again if it or the
+ * connection was lost. Inside, a failure means that the whole transaction is rolled back; lti_db_transaction() then repeats it
+ * if the database was merely busy.
  */
 #ifndef LTI_DB_STATEMENT_H
 #define LTI_DB_STATEMENT_H
@@ -38,7 +39,8 @@ typedef struct lti_db_args_t {
     ((lti_db_args_t){(const void *[]){__VA_ARGS__}, (int)(sizeof((const void *[]){__VA_ARGS__}) / sizeof(void *))})
 #define LTI_DB_NO_ARGS ((lti_db_args_t){NULL, 0})
 
-/** Runs a statement without result. `affected` (may be NULL) counts the rows that really changed: MariaDB leaves out rows that had the value before. */
+/** Runs a statement without result. `affected` (may be NULL) counts the rows that really changed: MariaDB leaves out rows that
+ * had the value before. */
 apr_status_t lti_db_run(int *affected, lti_db_t *db, const char *sql, lti_db_args_t args, apr_pool_t *ptemp, lti_err_t *err);
 
 /** The result of a SELECT; on the caller's stack. */
@@ -69,7 +71,8 @@ apr_status_t lti_db_select_one(lti_db_rows_t *rows, lti_db_t *db, const char *sq
 /** Runs a statement that is never needed again, such as DDL: words in braces are replaced, there are no parameters. */
 apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, lti_err_t *err);
 
-/** What a transaction does. May be called again from the start, after a rollback. A status other than APR_SUCCESS rolls back and is handed on. */
+/** What a transaction does. May be called again from the start, after a rollback. A status other than APR_SUCCESS rolls back and
+ * is handed on. */
 typedef apr_status_t lti_db_work_fn(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err);
 
 apr_status_t lti_db_transaction(lti_db_t *db, lti_db_work_fn *work, void *baton, apr_pool_t *ptemp, lti_err_t *err);
@@ -81,16 +84,17 @@ apr_status_t lti_db_end_reading(lti_db_t *db, apr_status_t rv);
 /** On SQLite, once for a file: write-ahead log, so that readers do not wait for the writer. Nothing elsewhere. */
 apr_status_t lti_db_write_ahead(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
 
-/** Keeps other nodes from changing the tables meanwhile; inside a transaction. What a rollback does not undo is undone by unlock. */
+/** Keeps other nodes from changing the tables meanwhile; inside a transaction. What a rollback does not undo is undone by
+ * unlock. */
 apr_status_t lti_db_lock_schema(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
 void lti_db_unlock_schema(lti_db_t *db, apr_pool_t *ptemp);
 
-/* --- shared by the files of the room ------------------------------------------------------------------------------- */
+/* --- shared by the files of the room ------------------------------------------------------------------------- */
 
 #define LTI_DB_ID "VARCHAR(255){id}"
 
-/** Counts the change number up; its new value goes into lti_sync.change_no of the course concerned, right before the end of the transaction: the
- * row of the counter stays locked until then, so that the order of numbers is the order of commits. */
+/** Counts the change number up; its new value goes into lti_sync.change_no of the course concerned, right before the end of the
+ * transaction: the row of the counter stays locked until then, so that the order of numbers is the order of commits. */
 apr_status_t lti_db_count_change(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
 
 /** When a course is due after a run: as planned, but at once if somebody asked for it after the run had begun. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the refresh engine asks and writes around a run: due courses, leases, digests, staged members, failures, and what is thrown away. */
+/* What the refresh engine asks and writes around a run: due courses, leases, digests, staged members, failures, and what is
+ * thrown away. */
 #include "lti_db.h"
 #include "lti_db_statement.h"
 
@@ -11,7 +12,7 @@
 #define BULK 50           /* rows of a multi-row INSERT */
 #define REMOVE_ABOUT 5000 /* rows that one transaction removes, so that launches need not wait for long */
 
-/* --- digests as text ----------------------------------------------------------------------------------------------------- */
+/* --- digests as text ----------------------------------------------------------------------------------------- */
 
 void lti_db_digest_text(char text[LTI_DB_DIGEST_TEXT], const unsigned char digest[LTI_DIGEST_SIZE])
 {
@@ -51,7 +52,7 @@ apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const ch
     return APR_SUCCESS;
 }
 
-/* --- due courses and leases ------------------------------------------------------------------------------------------------ */
+/* --- due courses and leases ---------------------------------------------------------------------------------- */
 
 apr_status_t lti_db_courses_due(apr_array_header_t **keys, lti_db_t *db, apr_time_t now, int max, apr_pool_t *p, lti_err_t *err)
 {
@@ -149,7 +150,7 @@ apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course
     return APR_SUCCESS;
 }
 
-/* --- digests ------------------------------------------------------------------------------------------------------------------ */
+/* --- digests ------------------------------------------------------------------------------------------------- */
 
 /* The next page of digests from behind the user id `after`, which moves on. */
 static apr_status_t read_digests(int *count, char after[LTI_DB_AFTER_SIZE], lti_db_t *db, const char *course_key,
@@ -197,7 +198,7 @@ apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_di
     return rv;
 }
 
-/* --- staging ------------------------------------------------------------------------------------------------------------------ */
+/* --- staging ------------------------------------------------------------------------------------------------- */
 
 #define STAGE_COLUMNS 12
 #define STAGE_HEAD                                                                                                           \
@@ -299,7 +300,7 @@ apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_k
     return lti_db_transaction(db, stage_batch, &batch, ptemp, err);
 }
 
-/* --- removing, a bounded number of rows at a time ----------------------------------------------------------------------------- */
+/* --- removing, a bounded number of rows at a time ------------------------------------------------------------ */
 
 apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp, lti_err_t *err)
 {
@@ -320,7 +321,8 @@ apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp,
     return rv == APR_NOTFOUND ? lti_db_run(NULL, db, rest, LTI_DB_ARGS(run_id), ptemp, err) : rv;
 }
 
-/** Rows that are past by a time column: the SQL that finds a border some thousand rows on, and those that remove up to it and the rest. */
+/** Rows that are past by a time column: the SQL that finds a border some thousand rows on, and those that remove up to it and
+ * the rest. */
 typedef struct past_t {
     const char *find;
     const char *some; /* up to and with the border */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Creates and upgrades the tables of the room lti_db: a list of steps, each additive and safe to repeat. docs/database.md describes the tables. */
+/* Creates and upgrades the tables of the room lti_db: a list of steps, each additive and safe to repeat. docs/database.md
+ * describes the tables. */
 #include "lti_db_statement.h"
 
-/* Version 1. Sizes are in characters; what is longer is cut or refused before it comes here. Texts that can be long without a limit of ours are {text}. */
+/* Version 1. Sizes are in characters; what is longer is cut or refused before it comes here. Texts that can be long without a
+ * limit of ours are {text}. */
 static const char *const version_1[] = {
     "CREATE TABLE IF NOT EXISTS lti_context ("
     "course_key VARCHAR(16){id} NOT NULL PRIMARY KEY, "
@@ -145,7 +147,8 @@ static apr_status_t upgrade(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
     return rv;
 }
 
-/* MariaDB ends the transaction at each CREATE; there the lock alone keeps others away, and a step that was cut short is taken again. */
+/* MariaDB ends the transaction at each CREATE; there the lock alone keeps others away, and a step that was cut short is taken
+ * again. */
 static apr_status_t upgrade_alone(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err)
 {
     apr_status_t rv = lti_db_lock_schema(db, ptemp, err);

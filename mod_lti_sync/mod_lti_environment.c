@@ -188,12 +188,38 @@ static const char *value_of(const export_t *entry, const mod_lti_identity_t *ide
 
 /* --- exporting ------------------------------------------------------------------------------------------------------------ */
 
+typedef void put_fn(apr_table_t *table, const char *key, const char *value);
+
 typedef struct export_state_t {
     request_rec *r;
     int pass;
+    put_fn *put_env;
+    put_fn *put_header;
     apr_size_t header_bytes;
     const char *truncated; /* names of headers that were cut or left out, joined by commas */
 } export_state_t;
+
+static int is_our_variable(const char *name)
+{
+    return (name[0] == 'l' || name[0] == 'L') && reads_as(name, "lti_", 0);
+}
+
+/*
+ * How to put our names into `table`. Replacing compares each with all that stand there, and ours all begin alike: a request would spend more on that than
+ * on all the rest of this module. So they are appended where none is there yet, as in every request that is not made from another one.
+ */
+static put_fn *way_to_put(const apr_table_t *table, int (*ours)(const char *name))
+{
+    const apr_array_header_t *list = apr_table_elts(table);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (ours(entries[i].key))
+            return apr_table_setn;
+    }
+    return apr_table_addn;
+}
 
 static const char *percent_encode(const char *value, apr_pool_t *p)
 {
@@ -227,7 +253,7 @@ static const char *cut(const char *value, apr_size_t max, apr_pool_t *p)
 
 static void add_header(export_state_t *state, const char *header, const char *value)
 {
-    apr_size_t length;
+    apr_size_t length, both;
 
     if (state->pass & LTI_PASS_ENCODED)
         value = percent_encode(value, state->r->pool);
@@ -237,12 +263,13 @@ static void add_header(export_state_t *state, const char *header, const char *va
         length = strlen(value);
         state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
     }
-    if (state->header_bytes + length + strlen(header) > HEADERS_MAX) {
+    both = length + strlen(header);
+    if (state->header_bytes + both > HEADERS_MAX) {
         state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
         return;
     }
-    state->header_bytes += length + strlen(header);
-    apr_table_setn(state->r->headers_in, header, value);
+    state->header_bytes += both;
+    state->put_header(state->r->headers_in, header, value);
 }
 
 static void export_one(export_state_t *state, const char *name, const char *header, const char *value)
@@ -250,26 +277,39 @@ static void export_one(export_state_t *state, const char *name, const char *head
     if (value == NULL || *value == '\0')
         return;
     if (state->pass & LTI_PASS_ENV)
-        apr_table_setn(state->r->subprocess_env, name, value);
+        state->put_env(state->r->subprocess_env, name, value);
     if (state->pass & LTI_PASS_HEADERS)
         add_header(state, header, value);
 }
 
-static int export_custom(void *baton, const char *key, const char *value)
+/* Two custom parameters may read as one name ("a.b", "a_b"): the later one counts, so they are gathered before they are exported. */
+static void export_customs(export_state_t *state, const apr_table_t *customs)
 {
-    export_state_t *state = baton;
-    char *name = apr_pstrcat(state->r->pool, "LTI_CUSTOM_", key, NULL);
-    char *header = apr_pstrcat(state->r->pool, "X-LTI-Custom-", key, NULL);
+    apr_pool_t *p = state->r->pool;
+    const apr_array_header_t *list = apr_table_elts(customs);
+    apr_table_t *headers = apr_table_make(p, list->nelts);
     char *c;
+    int i;
 
-    for (c = name; *c != '\0'; c++)
-        *c = apr_isalnum(*c) ? (char)apr_toupper(*c) : '_';
-    for (c = header; *c != '\0'; c++) {
-        if (!apr_isalnum(*c))
-            *c = '-';
+    for (i = 0; i < list->nelts; i++) {
+        const apr_table_entry_t *custom = &APR_ARRAY_IDX(list, i, apr_table_entry_t);
+        char *header = apr_pstrcat(p, "X-LTI-Custom-", custom->key, NULL);
+
+        for (c = header; *c != '\0'; c++) {
+            if (!apr_isalnum(*c))
+                *c = '-';
+        }
+        apr_table_setn(headers, header, custom->val);
     }
-    export_one(state, name, header, value);
-    return 1;
+    list = apr_table_elts(headers);
+    for (i = 0; i < list->nelts; i++) {
+        const apr_table_entry_t *custom = &APR_ARRAY_IDX(list, i, apr_table_entry_t);
+        char *name = apr_pstrdup(p, custom->key + sizeof("X-") - 1);
+
+        for (c = name; *c != '\0'; c++)
+            *c = *c == '-' ? '_' : (char)apr_toupper(*c);
+        export_one(state, name, custom->key, custom->val);
+    }
 }
 
 static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
@@ -279,14 +319,16 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
 
     if (state.pass == 0)
         return;
+    state.put_env = way_to_put(r->subprocess_env, is_our_variable);
+    state.put_header = way_to_put(r->headers_in, is_our_header);
     if (state.pass & LTI_PASS_HEADERS)
         add_header(&state, "X-LTI-Remote-User", identity->remote_user);
     for (i = 0; i < EXPORTS; i++)
         export_one(&state, exports[i].name, exports[i].header, value_of(&exports[i], identity, r->pool));
     if (identity->session->launch.custom != NULL)
-        apr_table_do(export_custom, &state, identity->session->launch.custom, NULL);
+        export_customs(&state, identity->session->launch.custom);
     if (state.truncated != NULL && (state.pass & LTI_PASS_HEADERS))
-        apr_table_setn(r->headers_in, "X-LTI-Truncated", state.truncated);
+        state.put_header(r->headers_in, "X-LTI-Truncated", state.truncated);
 }
 
 int mod_lti_environment_export(request_rec *r)

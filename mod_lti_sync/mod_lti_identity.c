@@ -147,7 +147,8 @@ static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, c
     candidate_t candidates[CANDIDATES_MAX];
     int count = collect_candidates(candidates, r, conf->cookie_name), i;
 
-    lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "the request has no session cookie");
+    if (count == 0)
+        return lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "the request has no session cookie");
     for (i = 0; i < count; i++) {
         const char *name = apr_pstrmemdup(r->pool, candidates[i].cookie.name, candidates[i].cookie.name_length);
         const char *value = apr_pstrmemdup(r->pool, candidates[i].cookie.value, candidates[i].cookie.value_length);
@@ -301,9 +302,10 @@ static const mod_lti_identity_t *resolve(request_rec *r)
     mod_lti_identity_t *identity = apr_pcalloc(r->pool, sizeof(*identity));
     apr_time_t now;
 
-    lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "there is no platform in this virtual host");
-    if (!mod_lti_config_is_active(conf))
+    if (!mod_lti_config_is_active(conf)) {
+        lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "there is no platform in this virtual host");
         return identity;
+    }
     now = mod_lti_store_now();
     if (find_session(identity, r, conf, now) != APR_SUCCESS)
         return identity;

@@ -80,10 +80,10 @@ static const char *page(request_rec *r, const lti_err_info_t *info, int status)
 {
     const char *refresh = info->http == HTTP_SERVICE_UNAVAILABLE ? "<meta http-equiv=\"refresh\" content=\"5\">" : "";
 
-    /* A leading quote tells httpd that this is text, not a URL. The page is ASCII: httpd labels it ISO-8859-1. */
+    /* The page is ASCII: httpd labels such pages ISO-8859-1. */
     return apr_psprintf(
         r->pool,
-        "\"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
         "%s<title>%s</title>\n"
         "<style>:root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 "
         "1.2rem}"
@@ -104,8 +104,7 @@ int mod_lti_page_refuse(request_rec *r, const char *tag, const lti_err_t *err)
                                                   : APLOG_INFO;
     const char *id = mod_lti_page_request_id(r);
 
-    ap_log_rerror(APLOG_MARK, level, status >= 500 && level != APLOG_INFO ? err->status : 0, r,
-                  "%s: refused with %s (request %s): %s. %s", tag, info->name, id, err->text, info->admin);
+    ap_log_rerror(APLOG_MARK, level, 0, r, "%s: refused with %s (request %s): %s. %s", tag, info->name, id, err->text, info->admin);
     apr_table_setn(r->err_headers_out, "X-LTI-Error", info->name);
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->subprocess_env, "LTI_ERROR", info->name);

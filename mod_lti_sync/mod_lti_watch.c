@@ -75,7 +75,7 @@ static void log_run(const watch_t *watch, const lti_event_t *event)
     const lti_applied_t *applied = event->applied;
 
     if (event->kind == LTI_EVENT_RUN_FAILED) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, event->err->status, s,
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "LTI0301: the roster of course %s (%s, context %s) was not refreshed: %s: %s. %s The old roster stays; next "
                      "try in %" APR_TIME_T_FMT " s",
                      course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name, event->err->text,
@@ -115,7 +115,7 @@ static void on_event(void *baton, const lti_event_t *event)
                      event->err != NULL ? event->err->text : "raise LTISharedMemory");
         break;
     case LTI_EVENT_STORE_DOWN:
-        ap_log_error(APLOG_MARK, APLOG_ERR, event->err != NULL ? event->err->status : 0, s,
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                      "LTI0305: the database does not answer, rosters are not refreshed until it does: %s",
                      event->err != NULL ? event->err->text : "");
         break;

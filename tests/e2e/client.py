@@ -60,7 +60,7 @@ class Form(HTMLParser):
         form = cls()
         form.feed(response.text)
         assert form.action is not None, f"no form in {response}"
-        form.action = urllib.parse.urljoin(response.url, form.action)
+        form.action = urllib.parse.urljoin(response.url, form.action) if form.action else response.url
         form.origin = origin_of(response.url)
         return form
 

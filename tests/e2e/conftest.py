@@ -54,7 +54,7 @@ def make_stage(_stages):
 
     def make(**options):
         if find_module() is None:
-            pytest.fail("there is no module: build first, or name it in LTI_MODULE")
+            pytest.exit("there is no module: build first, or name it in LTI_MODULE", 2)
         options.setdefault("mpm", os.environ.get("LTI_MPM", "event"))
         stage = Stage(**options)
         _stages.append(stage)

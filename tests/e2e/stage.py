@@ -130,7 +130,8 @@ class Stage:
             answer = browser.get(asked.location)
             assert answer.status == 200, answer
             told = answer.json()
-            return datetime.fromisoformat(told["due_at"].replace("Z", "+00:00")) > since and told
+            due = datetime.fromisoformat(told["due_at"].replace("Z", "+00:00"))
+            return due > since and not told["running"] and told
 
         return wait_for(finished, "the run to end", timeout)
 

@@ -89,11 +89,11 @@ start_mariadb() {
         return 1
     }
     "$mariadbd" --no-defaults $user_option --datadir="$dir/my/data" --socket="$dir/my/sock" --pid-file="$dir/my/pid" --skip-networking \
-        --skip-grant-tables --innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit=0 \
+        --innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit=0 \
         --innodb-flush-method=nosync --innodb-doublewrite=0 --innodb-file-per-table=0 --sync-frm=0 >"$dir/my.log" 2>&1 &
     my_pid=$!
     tries=0
-    until "$mariadb_admin" --no-defaults --socket="$dir/my/sock" ping >/dev/null 2>&1; do
+    until "$mariadb_admin" --no-defaults --user=root --socket="$dir/my/sock" ping >/dev/null 2>&1; do
         tries=$((tries + 1))
         if [ $tries -gt 300 ] || ! kill -0 "$my_pid" 2>/dev/null; then
             cat "$dir/my.log" >&2
@@ -101,7 +101,7 @@ start_mariadb() {
         fi
         sleep 0.2
     done
-    "$mariadb_admin" --no-defaults --socket="$dir/my/sock" create lti
+    "$mariadb_admin" --no-defaults --user=root --socket="$dir/my/sock" create lti
 }
 
 status=0

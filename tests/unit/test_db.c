@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables, the statements and their loss, nonces, launches, courses and the reading of members: on SQLite, and on the server that LTI_TEST_DB names. */
+/* The tables, the statements and their loss, nonces, launches, courses and the reading of members: on SQLite, and on the server
+ * that LTI_TEST_DB names. */
 #include "test_db_world.h"
 
-/* --- schema --------------------------------------------------------------------------------------------------------------- */
+/* --- schema -------------------------------------------------------------------------------------------------- */
 
 static void tables_are_created_once(void **state)
 {
@@ -66,7 +67,7 @@ static void sqlite_writes_ahead(void **state)
     assert_string_equal(ask(w->a, "PRAGMA synchronous"), "1");
 }
 
-/* --- the connection and its statements ----------------------------------------------------------------------------------------- */
+/* --- the connection and its statements ----------------------------------------------------------------------- */
 
 static void a_connection_is_wrapped_once(void **state)
 {
@@ -249,7 +250,7 @@ static void a_busy_database_ends_a_transaction_at_once(void **state)
     raw(w->b, "ROLLBACK");
 }
 
-/* --- nonces and launches ------------------------------------------------------------------------------------------------------- */
+/* --- nonces and launches ------------------------------------------------------------------------------------- */
 
 static void a_nonce_is_redeemed_once(void **state)
 {
@@ -309,7 +310,7 @@ static void a_launch_keeps_its_surplus(void **state)
     assert_int_equal(lti_db_launch_read(&surplus, w->a->db, "\xFF\xFE", w->pool, &w->err), APR_NOTFOUND);
 }
 
-/* --- courses ------------------------------------------------------------------------------------------------------------------------ */
+/* --- courses ------------------------------------------------------------------------------------------------- */
 
 static void a_first_launch_creates_the_course(void **state)
 {
@@ -462,7 +463,7 @@ static void a_context_id_may_be_several_courses(void **state)
     assert_int_equal(keys->nelts, 0);
 }
 
-/* --- members ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- members ------------------------------------------------------------------------------------------------- */
 
 static void members_come_back_as_they_were_given(void **state)
 {
@@ -594,7 +595,7 @@ static void a_reading_that_breaks_is_an_error_not_a_short_list(void **state)
     assert_int_equal(see_members(w, "", 0, 0), 2100);
 }
 
-/* --- changes ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- changes ------------------------------------------------------------------------------------------------- */
 
 typedef struct changed_t {
     world_t *w;

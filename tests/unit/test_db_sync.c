@@ -2,7 +2,7 @@
 /* What the refresh engine writes: leases, staging, applying (Invariants 2 and 3), failing, holding, purging. */
 #include "test_db_world.h"
 
-/* --- due courses ------------------------------------------------------------------------------------------------------------- */
+/* --- due courses --------------------------------------------------------------------------------------------- */
 
 static apr_array_header_t *due(world_t *w, apr_time_t now, int max)
 {
@@ -84,7 +84,7 @@ static void update_now_during_a_run_asks_for_another_one(void **state)
     assert_int_equal(read_course(w)->due_at, NOW + 99 * SECOND);
 }
 
-/* --- leases ------------------------------------------------------------------------------------------------------------------- */
+/* --- leases -------------------------------------------------------------------------------------------------- */
 
 static apr_status_t take(world_t *w, const char *owner, apr_time_t now)
 {
@@ -142,7 +142,7 @@ static void of_eight_nodes_one_takes_the_lease(void **state)
     assert_int_equal(won, 1);
 }
 
-/* --- applying -------------------------------------------------------------------------------------------------------------------- */
+/* --- applying ------------------------------------------------------------------------------------------------ */
 
 static void assert_applied(lti_applied_t applied, int joined, int changed, int left, int returned, int active)
 {
@@ -346,7 +346,7 @@ static void courses_applied_at_once_get_numbers_of_their_own(void **state)
     assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_staging"), 0);
 }
 
-/* --- applying what must not be applied --------------------------------------------------------------------------------------------- */
+/* --- applying what must not be applied ----------------------------------------------------------------------- */
 
 /* Everything that an apply could have touched. */
 static const char *fingerprint(world_t *w)
@@ -434,7 +434,7 @@ static void a_fault_in_the_middle_of_applying_leaves_nothing(void **state)
     assert_int_equal(ask_number(w->b, "SELECT succeeded_at FROM lti_sync"), 0);
 }
 
-/* --- staging and digests --------------------------------------------------------------------------------------------------------- */
+/* --- staging and digests ------------------------------------------------------------------------------------- */
 
 static void the_last_word_on_a_person_is_staged(void **state)
 {
@@ -516,7 +516,7 @@ static void digests_are_kept_as_text(void **state)
     assert_int_equal(again[1], 0);
 }
 
-/* --- holds --------------------------------------------------------------------------------------------------------------------------- */
+/* --- holds --------------------------------------------------------------------------------------------------- */
 
 static lti_hold_t read_hold(world_t *w)
 {
@@ -583,7 +583,7 @@ static void an_acceptance_stands_until_nothing_is_held(void **state)
     assert_int_equal(read_course(w)->state, LTI_ROSTER_CURRENT);
 }
 
-/* --- failures ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- failures ------------------------------------------------------------------------------------------------ */
 
 static void run_fails(world_t *w, apr_time_t now, const char *text)
 {
@@ -658,7 +658,7 @@ static void who_lost_the_lease_cannot_report_a_failure(void **state)
     assert_int_equal(ask_number(w->b, "SELECT COUNT(*) FROM lti_staging"), 0);
 }
 
-/* --- purging ----------------------------------------------------------------------------------------------------------------------------- */
+/* --- purging ------------------------------------------------------------------------------------------------- */
 
 static void what_is_past_is_removed(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The world of test_db: a fresh database and connections to it. SQLite in a temporary file, or the server that LTI_TEST_DB names (the driver, a blank,
- * its parameters), whose tables are dropped before each test.
+ * The world of test_db: a fresh database and connections to it. SQLite in a temporary file, or the server that LTI_TEST_DB names
+ * (the driver, a blank, its parameters), whose tables are dropped before each test.
  */
 #ifndef LTI_TEST_DB_WORLD_H
 #define LTI_TEST_DB_WORLD_H
@@ -180,7 +180,7 @@ static __attribute__((unused)) int world_teardown(void **state)
 #define WORLD_TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 #define EMPTY_WORLD_TEST(fn) cmocka_unit_test_setup_teardown(fn, empty_world_setup, world_teardown)
 
-/* --- threads ------------------------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------------------------- */
 
 #define RACERS 8
 
@@ -235,7 +235,7 @@ static __attribute__((unused)) void race(racer_t racers[RACERS], world_t *w, apr
     }
 }
 
-/* --- courses and people ------------------------------------------------------------------------------------------------------- */
+/* --- courses and people -------------------------------------------------------------------------------------- */
 
 #define COURSE "aaaabbbbccccdddd"
 #define URL "https://lms.example.org/nrps/7"

@@ -584,6 +584,52 @@ static void one_thread_of_one_process_fetches(void **state)
     }
 }
 
+#define RACES 50000
+
+/*
+ * Two processes in step: at each turn the minute is over, so exactly one of them gets the claim. Each starts after another small
+ * delay at each turn, so that all orders within a few instructions come about.
+ */
+static void race(lti_keycache_t *cache, shared_t *shared, int who)
+{
+    unsigned spins = 0;
+    volatile int delay;
+    int i;
+
+    for (i = 0; i < RACES; i++) {
+        atomic_fetch_add(&shared->ready, 1);
+        while (atomic_load(&shared->ready) < 2 * (i + 1)) {
+            if (++spins % 1000 == 0)
+                sched_yield();
+        }
+        for (delay = who ? i % 128 : i / 128 % 128; delay > 0; delay = delay - 1)
+            ;
+        if (lti_keycache_claim(cache, 0, NOW + SECONDS(60) * i))
+            atomic_fetch_add(&shared->claims, 1);
+    }
+}
+
+static void no_race_for_the_claim_has_two_winners(void **state)
+{
+    shared_t *shared;
+    char *block = map_block(&shared, 1);
+    lti_keycache_t *cache = NULL;
+    pid_t child;
+    lti_err_t err;
+    int status;
+
+    assert_ok(lti_keycache_create(&cache, block, lti_keycache_size(1), 1, *state, &err), err);
+    child = fork();
+    assert_true(child >= 0);
+    assert_ok(lti_keycache_child_init(cache, *state, &err), err);
+    race(cache, shared, child == 0);
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(atomic_load(&shared->claims), RACES);
+    unmap_block(shared, 1);
+}
+
 /* Each set has two keys; one pair of names belongs to one pair of points, so that a mixture of two sets shows. */
 static const char *const two_sets[2] = {SET(KEY("a", EC1) "," KEY("b", EC2)), SET(KEY("b", EC1) "," KEY("a", EC2))};
 
@@ -718,6 +764,28 @@ static void a_writer_killed_anywhere_leaves_a_usable_cache(void **state)
     }
 }
 
+static void an_odd_number_left_by_a_killed_writer_is_mended(void **state)
+{
+    char *block = apr_palloc(*state, lti_keycache_size(1));
+    lti_keycache_t *cache = cache_in(block, 1, *state);
+    const lti_key_t *key;
+    uint64_t sequence;
+    int stale = 0;
+    lti_err_t err;
+
+    fetch(cache, 0, SET(KEY("a", EC1)), 0, NOW);
+    assert_true(has(cache, 0, "a", NOW, *state));
+    memcpy(&sequence, block, sizeof(sequence)); /* the entry's first word */
+    assert_int_equal(sequence, 2);
+    sequence++;
+    memcpy(block, &sequence, sizeof(sequence));
+    assert_ok(lti_keycache_find(&key, &stale, cache, 0, "a", NOW, *state, &err), err);
+    assert_int_equal(stale, 1);
+    fetch(cache, 0, SET(KEY("b", EC1)), 0, NOW + SECONDS(60));
+    assert_ok(lti_keycache_find(&key, &stale, cache, 0, "b", NOW + SECONDS(60), *state, &err), err);
+    assert_int_equal(stale, 0);
+}
+
 /*
  * What no timing brings about in a test: a writer that sleeps in the middle of its copy and wakes up after its successor. The
  * words are changed by hand, as it would change them; the sequence number stays even.
@@ -847,9 +915,11 @@ int main(void)
         POOL_TEST(a_cache_needs_its_block_and_its_child),
         POOL_TEST(a_child_pool_takes_the_parsed_keys_with_it),
         POOL_TEST(one_thread_of_one_process_fetches),
+        POOL_TEST(no_race_for_the_claim_has_two_winners),
         POOL_TEST(readers_never_see_half_a_set),
         POOL_TEST(a_killed_claimer_is_no_deadlock),
         POOL_TEST(a_writer_killed_anywhere_leaves_a_usable_cache),
+        POOL_TEST(an_odd_number_left_by_a_killed_writer_is_mended),
         POOL_TEST(words_from_a_late_writer_are_not_believed),
         POOL_TEST(the_tool_publishes_public_members_only),
         POOL_TEST(the_tool_needs_good_and_different_keys),
