@@ -91,6 +91,10 @@ apr_status_t lti_db_lease_take(lti_db_t *db, const char *course_key, const char 
 apr_status_t lti_db_lease_renew(lti_db_t *db, const char *course_key, const char *owner, apr_time_t until, apr_pool_t *ptemp,
                                 lti_err_t *err);
 
+/** Gives it back before a run is over, with what was staged: the course stays due, for whoever comes next. Not ours any more: nothing happens. */
+apr_status_t lti_db_lease_release(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, apr_pool_t *ptemp,
+                                  lti_err_t *err);
+
 typedef apr_status_t lti_db_digest_fn(void *baton, const char *user_id, const unsigned char digest[LTI_DIGEST_SIZE],
                                       lti_member_status_t status);
 
@@ -115,6 +119,8 @@ typedef struct lti_apply_t {
     lti_roster_state_t state; /* LTI_ROSTER_CURRENT or LTI_ROSTER_HELD */
     const unsigned char *held_digest; /* of the missing, when held; NULL clears the hold */
     int held_missing;
+    const char *error_name;   /* why they are held (code and text), NULL if they are not */
+    const char *error_text;
     apr_time_t due_at;
     apr_time_t stale_at;
 } lti_apply_t;

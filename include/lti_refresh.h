@@ -83,6 +83,10 @@ apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_option
  */
 int lti_refresh_turn(lti_refresh_t *engine, apr_interval_time_t wait);
 
+/** Abandons all runs and gives their leases back, so that the next process need not wait for their end. At most a few short statements; the network is not
+ * waited for. The engine is of no use afterwards. */
+void lti_refresh_stop(lti_refresh_t *engine);
+
 /** Everything published in the snapshot as the database had it at the last look? (First load done.) */
 int lti_refresh_is_loaded(const lti_refresh_t *engine);
 

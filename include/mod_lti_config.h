@@ -32,6 +32,7 @@ typedef struct lti_place_t {
 typedef struct lti_runtime_t {
     struct lti_snapshot_t *snapshot;
     struct lti_keycache_t *keycache;
+    struct lti_surplus_t *surplus;
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;

@@ -23,6 +23,7 @@ typedef struct mod_lti_identity_t {
     lti_err_t err;
     const lti_platform_t *platform; /* not NULL unless nobody */
     const lti_session_t *session;   /* not NULL unless nobody */
+    int incomplete;                 /* the session's surplus was not found: sealing it again would lose those details for good */
     const char *cookie_name;
     const char *remote_user;        /* not NULL if present */
     lti_role_t role;                /* what counts today */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -82,8 +83,8 @@ char *lti_base64url_encode(const unsigned char *bytes, apr_size_t size, apr_pool
 
 /*
  * Decoding stands on the path of every request (the session cookie), so each of the four places of a group has its own table
- * with the value shifted to where it belongs and a flag that says "in the alphabet". The flags of a group make FLAGS; whatever
- * is missing there is seen once, at the end.
+ * with the value shifted to where it belongs, the three bytes uppermost, and a flag that says "in the alphabet". The flags of a
+ * group make FLAGS; whatever is missing there is seen once, at the end.
  */
 #define AT(c, v, shift, flag) [c] = (uint32_t)(v) << (shift) | (flag)
 #define AT4(c, v, s, f) AT((c), (v), s, f), AT((c) + 1, (v) + 1, s, f), AT((c) + 2, (v) + 2, s, f), AT((c) + 3, (v) + 3, s, f)
@@ -95,12 +96,12 @@ char *lti_base64url_encode(const unsigned char *bytes, apr_size_t size, apr_pool
         AT24('A', 0, s, f), AT('Y', 24, s, f), AT('Z', 25, s, f), AT24('a', 26, s, f), AT('y', 50, s, f), AT('z', 51, s, f),   \
             AT4('0', 52, s, f), AT4('4', 56, s, f), AT('8', 60, s, f), AT('9', 61, s, f), AT('-', 62, s, f), AT('_', 63, s, f) \
     }
-#define FLAGS 0x0F000000u
+#define FLAGS 0x0Fu
 
-static const uint32_t place0[256] = ALPHABET(18, 0x01000000u);
-static const uint32_t place1[256] = ALPHABET(12, 0x02000000u);
-static const uint32_t place2[256] = ALPHABET(6, 0x04000000u);
-static const uint32_t place3[256] = ALPHABET(0, 0x08000000u);
+static const uint32_t place0[256] = ALPHABET(26, 0x01u);
+static const uint32_t place1[256] = ALPHABET(20, 0x02u);
+static const uint32_t place2[256] = ALPHABET(14, 0x04u);
+static const uint32_t place3[256] = ALPHABET(8, 0x08u);
 
 /* The last two or three characters; 0 if they are outside the alphabet or leave bits that belong to no byte. */
 static int decode_tail(unsigned char *out, const unsigned char *from, apr_size_t count)
@@ -111,12 +112,12 @@ static int decode_tail(unsigned char *out, const unsigned char *from, apr_size_t
         return 1;
     if (count == 1)
         return 0;
-    v = place0[from[0]] | place1[from[1]] | (count == 3 ? place2[from[2]] : 0x04000000u) | 0x08000000u;
-    if ((v & FLAGS) != FLAGS || (v & (count == 3 ? 0xFFu : 0xFFFFu)) != 0)
+    v = place0[from[0]] | place1[from[1]] | (count == 3 ? place2[from[2]] : 0x04u) | 0x08u;
+    if ((v & FLAGS) != FLAGS || (v & (count == 3 ? 0xFF00u : 0xFFFF00u)) != 0)
         return 0;
-    out[0] = (unsigned char)(v >> 16);
+    out[0] = (unsigned char)(v >> 24);
     if (count == 3)
-        out[1] = (unsigned char)(v >> 8);
+        out[1] = (unsigned char)(v >> 16);
     return 1;
 }
 
@@ -124,16 +125,24 @@ apr_status_t lti_base64url_decode(unsigned char *out, apr_size_t *size, const ch
 {
     const unsigned char *from = (const unsigned char *)text;
     unsigned char *to = out;
-    uint32_t all = FLAGS;
+    uint32_t all = FLAGS, v;
     apr_size_t groups = length / 4, rest = length % 4;
 
-    for (; groups > 0; groups--, from += 4, to += 3) {
-        uint32_t v = place0[from[0]] | place1[from[1]] | place2[from[2]] | place3[from[3]];
-
+    /* One store a group; its fourth byte is where the next group begins, so the last group goes by itself. */
+    for (; groups > 1; groups--, from += 4, to += 3) {
+        v = place0[from[0]] | place1[from[1]] | place2[from[2]] | place3[from[3]];
         all &= v;
-        to[0] = (unsigned char)(v >> 16);
-        to[1] = (unsigned char)(v >> 8);
-        to[2] = (unsigned char)v;
+        v = htonl(v);
+        memcpy(to, &v, sizeof(v));
+    }
+    if (groups == 1) {
+        v = place0[from[0]] | place1[from[1]] | place2[from[2]] | place3[from[3]];
+        all &= v;
+        to[0] = (unsigned char)(v >> 24);
+        to[1] = (unsigned char)(v >> 16);
+        to[2] = (unsigned char)(v >> 8);
+        from += 4;
+        to += 3;
     }
     if ((all & FLAGS) != FLAGS || !decode_tail(to, from, rest)) {
         *size = 0;

@@ -141,7 +141,7 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
 {
     static const char sql[] =
         "UPDATE lti_sync SET state = %lld, active = %lld, succeeded_at = %lld, stale_at = %lld, due_at = %lld, failures = 0, "
-        "error_name = NULL, error_text = NULL, lease_owner = NULL, lease_until = 0, held_digest = %s, held_since = %lld, "
+        "error_name = %s, error_text = %s, lease_owner = NULL, lease_until = 0, held_digest = %s, held_since = %lld, "
         "held_missing = %lld, held_accepted = %lld WHERE course_key = %s";
     char text[LTI_DB_DIGEST_TEXT];
     const char *held_digest = NULL;
@@ -158,8 +158,8 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
             standing->held_digest != NULL && strcmp(standing->held_digest, text) == 0 ? standing->held_since : apply->requested_at;
     }
     return lti_db_run(NULL, db, sql,
-                      LTI_DB_ARGS(&state, &active, &apply->requested_at, &apply->stale_at, &due_at, held_digest, &held_since,
-                                  &held_missing, &held_accepted, apply->course_key),
+                      LTI_DB_ARGS(&state, &active, &apply->requested_at, &apply->stale_at, &due_at, apply->error_name,
+                                  apply->error_text, held_digest, &held_since, &held_missing, &held_accepted, apply->course_key),
                       ptemp, err);
 }
 

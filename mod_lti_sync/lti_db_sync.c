@@ -132,6 +132,15 @@ apr_status_t lti_db_lease_renew(lti_db_t *db, const char *course_key, const char
     return ours ? APR_SUCCESS : lti_fail(err, LTI_E_LEASE_LOST, APR_EGENERAL, "the lease of %s is not ours any more", course_key);
 }
 
+apr_status_t lti_db_lease_release(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, apr_pool_t *ptemp,
+                                  lti_err_t *err)
+{
+    static const char sql[] = "UPDATE lti_sync SET lease_owner = NULL, lease_until = 0 WHERE course_key = %s AND lease_owner = %s";
+    apr_status_t rv = lti_db_run(NULL, db, sql, LTI_DB_ARGS(course_key, owner), ptemp, err);
+
+    return rv == APR_SUCCESS ? lti_db_unstage(db, run_id, ptemp, err) : rv;
+}
+
 apr_time_t lti_db_due_after(apr_time_t stored_due_at, apr_time_t lease_since, apr_time_t due_at)
 {
     return stored_due_at > lease_since && stored_due_at < due_at ? stored_due_at : due_at;

@@ -8,7 +8,12 @@
 
 typedef enum word_t { WORD_SUB, WORD_EMAIL, WORD_EMAIL_LOCAL, WORD_SOURCEDID, WORD_PLATFORM, WORD_ISSUER, WORDS } word_t;
 
-static const char *const words[WORDS] = {"sub", "email", "email-local", "sourcedid", "platform", "issuer"};
+#define WORD(text) {text, sizeof(text) - 1}
+
+static const struct {
+    const char *text;
+    apr_size_t length;
+} words[WORDS] = {WORD("sub"), WORD("email"), WORD("email-local"), WORD("sourcedid"), WORD("platform"), WORD("issuer")};
 
 #define ALL_WORDS "{sub}, {email}, {email-local}, {sourcedid}, {platform}, {issuer}"
 
@@ -21,6 +26,16 @@ typedef struct piece_t {
     word_t word;
 } piece_t;
 
+/* Templates are short, and are read at each request: a loop is faster here than strcspn(). */
+static apr_size_t up_to_brace(const char *text)
+{
+    const char *at = text;
+
+    while (*at != '{' && *at != '}' && *at != '\0')
+        at++;
+    return (apr_size_t)(at - text);
+}
+
 static piece_kind_t next_piece(piece_t *piece, const char **cursor)
 {
     const char *start = *cursor;
@@ -30,17 +45,17 @@ static piece_kind_t next_piece(piece_t *piece, const char **cursor)
     if (*start == '\0')
         return PIECE_END;
     if (*start != '{') {
-        piece->length = strcspn(start, "{}");
+        piece->length = up_to_brace(start);
         *cursor = start + piece->length;
         return piece->length > 0 ? PIECE_LITERAL : PIECE_UNBALANCED;
     }
-    length = strcspn(start + 1, "{}");
+    length = up_to_brace(start + 1);
     if (start[1 + length] != '}')
         return PIECE_UNBALANCED;
     piece->length = length + 2;
     *cursor = start + piece->length;
     for (int i = 0; i < WORDS; i++) {
-        if (strlen(words[i]) == length && memcmp(words[i], start + 1, length) == 0) {
+        if (words[i].length == length && memcmp(words[i].text, start + 1, length) == 0) {
             piece->word = (word_t)i;
             return PIECE_WORD;
         }
@@ -131,9 +146,9 @@ static apr_status_t measure(apr_size_t *size, const char *template_text, const l
             lti_bytes_t value = value_of(&whole, piece.word, platform, person);
             if (value.size == 0)
                 return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" needs {%s}, which this person has not",
-                                template_text, words[piece.word]);
+                                template_text, words[piece.word].text);
             if (!lti_json_is_clean(whole))
-                return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "{%s} has control characters", words[piece.word]);
+                return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "{%s} has control characters", words[piece.word].text);
             *size += value.size;
         } else {
             return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" cannot be read", template_text);

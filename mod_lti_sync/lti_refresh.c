@@ -184,7 +184,7 @@ static apr_interval_time_t pause_for(const lti_run_t *run)
     }
 }
 
-/* After a failure: a minute, doubling; never before the platform's Retry-After. */
+/* After a failure: a minute, doubling; never before the platform's Retry-After, and at the first time just then (SPEC 6.6). */
 static apr_time_t next_try(const lti_refresh_options_t *options, const lti_run_t *run, apr_time_t now)
 {
     apr_interval_time_t ceiling = options->interval > HOUR ? options->interval : HOUR;
@@ -197,6 +197,8 @@ static apr_time_t next_try(const lti_refresh_options_t *options, const lti_run_t
     if (delay > ceiling)
         delay = ceiling;
     delay = jitter(delay > pause ? delay : pause);
+    if (run->retry_after > 0 && pause == 0 && run->course->failures == 0)
+        delay = 0;
     return now + (delay > run->retry_after ? delay : run->retry_after + jitter(10 * SECOND));
 }
 
@@ -365,6 +367,10 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
     apr_status_t rv;
 
     lti_run_verdict(&apply, &note, run, engine->scratch);
+    if (apply.state == LTI_ROSTER_HELD) {
+        apply.error_name = lti_err_info(note.code)->name;
+        apply.error_text = note.text;
+    }
     rv = lti_db_apply(&applied, db, &apply, engine->scratch, err);
     if (rv != APR_SUCCESS)
         return rv;
@@ -535,6 +541,24 @@ int lti_refresh_turn(lti_refresh_t *engine, apr_interval_time_t wait)
     if (!options->stopping(options->baton))
         advance_runs(engine);
     return count_runs(engine);
+}
+
+void lti_refresh_stop(lti_refresh_t *engine)
+{
+    lti_err_t err = {0};
+    lti_db_t *db = engine->runs != NULL ? borrow(engine, &err) : NULL;
+
+    while (engine->runs != NULL) {
+        lti_run_t *run = engine->runs;
+
+        /* Should it fail, the lease ends by time. */
+        if (db != NULL)
+            (void)lti_db_lease_release(db, run->course->key, run->id, engine->options.node, engine->scratch, &err);
+        engine->runs = run->next;
+        lti_run_destroy(run);
+    }
+    if (db != NULL)
+        give_back(engine, db);
 }
 
 int lti_refresh_is_loaded(const lti_refresh_t *engine)

@@ -34,7 +34,7 @@ struct lti_surplus_t {
     lti_hash_key_t key;
 };
 
-/* What a slot says, or shall say. The extra bytes are for decoding, which works in groups of three. */
+/* What a slot says, or shall say. */
 typedef union image_t {
     uint64_t words[SLOT_WORDS];
     unsigned char bytes[SLOT_SIZE];
@@ -118,15 +118,11 @@ static uint64_t digest_of(const lti_surplus_t *table, const image_t *image, uint
 
 /*
  * The time of the claim stands in the same word: a claim is one instruction, and whoever dies after it has told when. The count makes each claim another
- * value, so who was robbed of a slot cannot take itself for its owner.
+ * value, so who was robbed of a slot cannot take itself for its owner. The next odd count follows an even one as well as an odd one left by the dead.
  */
 static uint64_t claimed(uint64_t sequence, apr_time_t now)
 {
-    uint32_t count = ((uint32_t)sequence + 1) | 1;
-
-    if (count == (uint32_t)sequence)
-        count += 2;
-    return (uint64_t)(uint32_t)apr_time_sec(now) << 32 | count;
+    return (uint64_t)(uint32_t)apr_time_sec(now) << 32 | (((uint32_t)sequence + 1) | 1);
 }
 
 static uint64_t released(uint64_t claim)

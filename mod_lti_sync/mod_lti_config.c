@@ -11,6 +11,7 @@
 #include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_json.h"
+#include "lti_snapshot.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -225,11 +226,15 @@ static const char *set_size(cmd_parms *cmd, void *dir, const char *value)
     return parse_size(server_field(cmd), value, cmd->pool);
 }
 
-static const char *set_main_size(cmd_parms *cmd, void *dir, const char *value)
+static const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *value)
 {
     const char *refused = only_main(cmd);
 
-    return refused != NULL ? refused : set_size(cmd, dir, value);
+    if (refused == NULL)
+        refused = set_size(cmd, dir, value);
+    if (refused == NULL && mod_lti_config_of(cmd->server)->shared_memory < LTI_SNAPSHOT_MIN_SIZE)
+        refused = "LTISharedMemory is below its least size: write 64M, or at least 1M";
+    return refused;
 }
 
 static const char *set_server_flag(cmd_parms *cmd, void *dir, int on)
@@ -704,7 +709,7 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_TAKE1("LTIDormantAfter", set_main_duration, SERVER_FIELD(dormant_after), RSRC_CONF,
                   "time without launches after which a course is asked weekly"),
     AP_INIT_TAKE1("LTIRetain", set_main_duration, SERVER_FIELD(retain), RSRC_CONF, "how long people who left are kept"),
-    AP_INIT_TAKE1("LTISharedMemory", set_main_size, SERVER_FIELD(shared_memory), RSRC_CONF, "shared memory for rosters"),
+    AP_INIT_TAKE1("LTISharedMemory", set_shared_memory, SERVER_FIELD(shared_memory), RSRC_CONF, "shared memory for rosters"),
     AP_INIT_TAKE1("LTIProxy", set_proxy, NULL, RSRC_CONF, "proxy towards the platforms"),
     AP_INIT_TAKE1("LTICAFile", set_main_path, SERVER_FIELD(ca_file), RSRC_CONF,
                   "certificate authorities to trust instead of the system's"),

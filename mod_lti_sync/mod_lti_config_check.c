@@ -10,7 +10,6 @@
 #include <mod_dbd.h>
 
 #include "lti_claims.h"
-#include "lti_snapshot.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -207,11 +206,6 @@ int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_
     }
     if (all->nelts > 0)
         faults += check_database(APR_ARRAY_IDX(all, 0, lti_platform_t *), main_server, ptemp);
-    if (all->nelts > 0 && mod_lti_config_of(main_server)->shared_memory < LTI_SNAPSHOT_MIN_SIZE) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, main_server,
-                     "LTISharedMemory is below its least size: write 64M, or at least 1M");
-        faults++;
-    }
     *platforms = all;
     return faults == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -6,16 +6,36 @@
 
 #define ATTRIBUTES "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
 
+/* Length of what stands between two cookies. */
+static apr_size_t separator(const char *text)
+{
+    const char *at = text;
+
+    while (*at == ' ' || *at == '\t' || *at == ';' || *at == ',')
+        at++;
+    return (apr_size_t)(at - text);
+}
+
+/* Length of a cookie. strchr() and memchr() go through a sealed session several times faster than strcspn(). */
+static apr_size_t extent(const char *cookie)
+{
+    const char *end = strchr(cookie, ';'), *comma;
+    apr_size_t length = end != NULL ? (apr_size_t)(end - cookie) : strlen(cookie);
+
+    comma = memchr(cookie, ',', length);
+    return comma != NULL ? (apr_size_t)(comma - cookie) : length;
+}
+
 int mod_lti_cookie_next(mod_lti_cookie_t *cookie, const char **at)
 {
     const char *start = *at, *end, *equals;
 
     if (start == NULL)
         return 0;
-    start += strspn(start, " \t;,");
+    start += separator(start);
     if (*start == '\0')
         return 0;
-    end = start + strcspn(start, ";,");
+    end = start + extent(start);
     *at = end;
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
@@ -48,6 +68,12 @@ void mod_lti_cookie_set(request_rec *r, const char *name, const char *value, int
     apr_table_addn(r->err_headers_out, "Set-Cookie", apr_pstrcat(r->pool, name, "=", value, ATTRIBUTES, age, NULL));
 }
 
+static int is_ours(const char *cookie, const char *prefix, apr_size_t length)
+{
+    return (strncmp(cookie, prefix, length) == 0 && cookie[length] == '_') ||
+           strncmp(cookie, MOD_LTI_STATE_COOKIE, sizeof(MOD_LTI_STATE_COOKIE) - 1) == 0;
+}
+
 void mod_lti_cookie_withhold(request_rec *r, const char *prefix)
 {
     const char *header = apr_table_get(r->headers_in, "Cookie"), *at;
@@ -56,26 +82,20 @@ void mod_lti_cookie_withhold(request_rec *r, const char *prefix)
 
     if (header == NULL || (strstr(header, prefix) == NULL && strstr(header, MOD_LTI_STATE_COOKIE) == NULL))
         return;
-    kept = end = apr_palloc(r->pool, strlen(header) + 3);
-    /* Only ';' ends a cookie here: a comma may be part of another application's value. */
+    kept = end = apr_palloc(r->pool, strlen(header) + 1);
+    /* httpd joins several Cookie headers by commas, but a comma may also be part of another application's value: what is kept keeps its separator. */
     for (at = header; *at != '\0';) {
-        apr_size_t size;
+        apr_size_t blanks = separator(at), size = extent(at + blanks);
 
-        at += strspn(at, " \t;,");
-        size = strcspn(at, ";");
-        if (size > 0 && !(strncmp(at, prefix, length) == 0 && at[length] == '_') &&
-            strncmp(at, MOD_LTI_STATE_COOKIE, sizeof(MOD_LTI_STATE_COOKIE) - 1) != 0) {
-            if (end != kept) {
-                *end++ = ';';
-                *end++ = ' ';
-            }
-            memcpy(end, at, size);
-            end += size;
+        if (!is_ours(at + blanks, prefix, length)) {
+            memcpy(end, at, blanks + size);
+            end += blanks + size;
         }
-        at += size;
+        at += blanks + size;
     }
     *end = '\0';
-    if (end == kept)
+    kept += separator(kept);
+    if (*kept == '\0')
         apr_table_unset(r->headers_in, "Cookie");
     else
         apr_table_setn(r->headers_in, "Cookie", kept);

@@ -3,11 +3,11 @@
 #include "mod_lti_environment.h"
 
 #include <ap_expr.h>
-#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_log.h>
 #include <http_request.h>
+#include <util_filter.h>
 
 #include "mod_lti_cookie.h"
 #include "mod_lti_identity.h"
@@ -20,6 +20,13 @@ APLOG_USE_MODULE(lti_sync);
 
 /* --- scrubbing ------------------------------------------------------------------------------------------------------- */
 
+static char fold(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+}
+
 /*
  * 1 if a backend might read `name` as one that begins with `folded`: letters without case, every other character as '_', since CGI, WSGI, Rack and
  * their like fold names so, each a little differently (S-20). With `whole` the name must end there.
@@ -27,13 +34,7 @@ APLOG_USE_MODULE(lti_sync);
 static int reads_as(const char *name, const char *folded, int whole)
 {
     for (; *folded != '\0'; name++, folded++) {
-        char c = *name;
-
-        if (c == '\0')
-            return 0;
-        if (!apr_isalnum(c))
-            c = '_';
-        if (apr_tolower(c) != *folded)
+        if (*name == '\0' || fold(*name) != *folded)
             return 0;
     }
     return !whole || *name == '\0';
@@ -77,12 +78,15 @@ int mod_lti_environment_scrub(request_rec *r)
 
 /* --- the table of what is exported -------------------------------------------------------------------------------------- */
 
+static ap_filter_rec_t *private_filter;
+
 typedef const char *value_fn(const mod_lti_identity_t *identity, apr_pool_t *p);
 
 /* Either a text of the launch at `offset`, or what `value` works out. */
 typedef struct export_t {
     const char *name;
     const char *header;
+    apr_size_t header_length;
     apr_size_t offset;
     value_fn *value;
 } export_t;
@@ -142,39 +146,41 @@ static const char *roster_age(const mod_lti_identity_t *identity, apr_pool_t *p)
     return identity->roster_time != 0 ? decimal(age > 0 ? (apr_uint64_t)apr_time_sec(age) : 0, p) : NULL;
 }
 
+#define HEADER(header) header, sizeof(header) - 1
+#define ROW(name, header, ...) {name, HEADER(header), __VA_ARGS__}
 #define LAUNCH(field) APR_OFFSETOF(lti_launch_t, field), NULL
 #define COMPUTED(fn) 0, fn
 
 static const export_t exports[] = {
-    {"LTI_USER_ID", "X-LTI-User-Id", LAUNCH(user_id)},
-    {"LTI_NAME", "X-LTI-Name", LAUNCH(name)},
-    {"LTI_GIVEN_NAME", "X-LTI-Given-Name", LAUNCH(given_name)},
-    {"LTI_FAMILY_NAME", "X-LTI-Family-Name", LAUNCH(family_name)},
-    {"LTI_EMAIL", "X-LTI-Email", LAUNCH(email)},
-    {"LTI_SOURCEDID", "X-LTI-Sourcedid", LAUNCH(sourcedid)},
-    {"LTI_ROLE", "X-LTI-Role", COMPUTED(role)},
-    {"LTI_ROLES", "X-LTI-Roles", COMPUTED(roles)},
-    {"LTI_ROLE_SOURCE", "X-LTI-Role-Source", COMPUTED(role_source)},
-    {"LTI_MEMBER_STATUS", "X-LTI-Member-Status", COMPUTED(member_status)},
-    {"LTI_COURSE_KEY", "X-LTI-Course-Key", LAUNCH(course_key)},
-    {"LTI_CONTEXT_ID", "X-LTI-Context-Id", LAUNCH(context_id)},
-    {"LTI_CONTEXT_LABEL", "X-LTI-Context-Label", LAUNCH(context_label)},
-    {"LTI_CONTEXT_TITLE", "X-LTI-Context-Title", LAUNCH(context_title)},
-    {"LTI_CONTEXT_TYPE", "X-LTI-Context-Type", LAUNCH(context_type)},
-    {"LTI_RESOURCE_LINK_ID", "X-LTI-Resource-Link-Id", LAUNCH(resource_link_id)},
-    {"LTI_RESOURCE_LINK_TITLE", "X-LTI-Resource-Link-Title", LAUNCH(resource_link_title)},
-    {"LTI_PLATFORM", "X-LTI-Platform", LAUNCH(platform)},
-    {"LTI_ISSUER", "X-LTI-Issuer", LAUNCH(issuer)},
-    {"LTI_CLIENT_ID", "X-LTI-Client-Id", LAUNCH(client_id)},
-    {"LTI_DEPLOYMENT_ID", "X-LTI-Deployment-Id", LAUNCH(deployment_id)},
-    {"LTI_MESSAGE_TYPE", "X-LTI-Message-Type", LAUNCH(message_type)},
-    {"LTI_TARGET_LINK_URI", "X-LTI-Target-Link-Uri", LAUNCH(target_link_uri)},
-    {"LTI_RETURN_URL", "X-LTI-Return-Url", LAUNCH(return_url)},
-    {"LTI_LOCALE", "X-LTI-Locale", LAUNCH(locale)},
-    {"LTI_LAUNCH_ID", "X-LTI-Launch-Id", LAUNCH(id)},
-    {"LTI_ROSTER_SIZE", "X-LTI-Roster-Size", COMPUTED(roster_size)},
-    {"LTI_ROSTER_AGE", "X-LTI-Roster-Age", COMPUTED(roster_age)},
-    {"LTI_ROSTER_STATE", "X-LTI-Roster-State", COMPUTED(roster_state)},
+    ROW("LTI_USER_ID", "X-LTI-User-Id", LAUNCH(user_id)),
+    ROW("LTI_NAME", "X-LTI-Name", LAUNCH(name)),
+    ROW("LTI_GIVEN_NAME", "X-LTI-Given-Name", LAUNCH(given_name)),
+    ROW("LTI_FAMILY_NAME", "X-LTI-Family-Name", LAUNCH(family_name)),
+    ROW("LTI_EMAIL", "X-LTI-Email", LAUNCH(email)),
+    ROW("LTI_SOURCEDID", "X-LTI-Sourcedid", LAUNCH(sourcedid)),
+    ROW("LTI_ROLE", "X-LTI-Role", COMPUTED(role)),
+    ROW("LTI_ROLES", "X-LTI-Roles", COMPUTED(roles)),
+    ROW("LTI_ROLE_SOURCE", "X-LTI-Role-Source", COMPUTED(role_source)),
+    ROW("LTI_MEMBER_STATUS", "X-LTI-Member-Status", COMPUTED(member_status)),
+    ROW("LTI_COURSE_KEY", "X-LTI-Course-Key", LAUNCH(course_key)),
+    ROW("LTI_CONTEXT_ID", "X-LTI-Context-Id", LAUNCH(context_id)),
+    ROW("LTI_CONTEXT_LABEL", "X-LTI-Context-Label", LAUNCH(context_label)),
+    ROW("LTI_CONTEXT_TITLE", "X-LTI-Context-Title", LAUNCH(context_title)),
+    ROW("LTI_CONTEXT_TYPE", "X-LTI-Context-Type", LAUNCH(context_type)),
+    ROW("LTI_RESOURCE_LINK_ID", "X-LTI-Resource-Link-Id", LAUNCH(resource_link_id)),
+    ROW("LTI_RESOURCE_LINK_TITLE", "X-LTI-Resource-Link-Title", LAUNCH(resource_link_title)),
+    ROW("LTI_PLATFORM", "X-LTI-Platform", LAUNCH(platform)),
+    ROW("LTI_ISSUER", "X-LTI-Issuer", LAUNCH(issuer)),
+    ROW("LTI_CLIENT_ID", "X-LTI-Client-Id", LAUNCH(client_id)),
+    ROW("LTI_DEPLOYMENT_ID", "X-LTI-Deployment-Id", LAUNCH(deployment_id)),
+    ROW("LTI_MESSAGE_TYPE", "X-LTI-Message-Type", LAUNCH(message_type)),
+    ROW("LTI_TARGET_LINK_URI", "X-LTI-Target-Link-Uri", LAUNCH(target_link_uri)),
+    ROW("LTI_RETURN_URL", "X-LTI-Return-Url", LAUNCH(return_url)),
+    ROW("LTI_LOCALE", "X-LTI-Locale", LAUNCH(locale)),
+    ROW("LTI_LAUNCH_ID", "X-LTI-Launch-Id", LAUNCH(id)),
+    ROW("LTI_ROSTER_SIZE", "X-LTI-Roster-Size", COMPUTED(roster_size)),
+    ROW("LTI_ROSTER_AGE", "X-LTI-Roster-Age", COMPUTED(roster_age)),
+    ROW("LTI_ROSTER_STATE", "X-LTI-Roster-State", COMPUTED(roster_state)),
 };
 
 #define EXPORTS (sizeof(exports) / sizeof(exports[0]))
@@ -251,9 +257,9 @@ static const char *cut(const char *value, apr_size_t max, apr_pool_t *p)
     return apr_pstrmemdup(p, value, length);
 }
 
-static void add_header(export_state_t *state, const char *header, const char *value)
+static void add_header(export_state_t *state, const char *header, apr_size_t header_length, const char *value)
 {
-    apr_size_t length, both;
+    apr_size_t length;
 
     if (state->pass & LTI_PASS_ENCODED)
         value = percent_encode(value, state->r->pool);
@@ -263,52 +269,65 @@ static void add_header(export_state_t *state, const char *header, const char *va
         length = strlen(value);
         state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
     }
-    both = length + strlen(header);
-    if (state->header_bytes + both > HEADERS_MAX) {
+    if (state->header_bytes + length + header_length > HEADERS_MAX) {
         state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
         return;
     }
-    state->header_bytes += both;
+    state->header_bytes += length + header_length;
     state->put_header(state->r->headers_in, header, value);
 }
 
-static void export_one(export_state_t *state, const char *name, const char *header, const char *value)
+static void export_one(export_state_t *state, const char *name, const char *header, apr_size_t header_length, const char *value)
 {
     if (value == NULL || *value == '\0')
         return;
     if (state->pass & LTI_PASS_ENV)
         state->put_env(state->r->subprocess_env, name, value);
     if (state->pass & LTI_PASS_HEADERS)
-        add_header(state, header, value);
+        add_header(state, header, header_length, value);
 }
 
-/* Two custom parameters may read as one name ("a.b", "a_b"): the later one counts, so they are gathered before they are exported. */
+#define CUSTOM_NAME "LTI_CUSTOM_"
+#define CUSTOM_HEADER "X-LTI-Custom-"
+
+/* The variable and the header of a custom parameter. */
+static void name_custom(char **name, char **header, const char *key, apr_size_t length, apr_pool_t *p)
+{
+    char *in_name = *name = apr_palloc(p, sizeof(CUSTOM_NAME) + length);
+    char *in_header = *header = apr_palloc(p, sizeof(CUSTOM_HEADER) + length);
+
+    memcpy(in_name, CUSTOM_NAME, sizeof(CUSTOM_NAME) - 1);
+    memcpy(in_header, CUSTOM_HEADER, sizeof(CUSTOM_HEADER) - 1);
+    in_name += sizeof(CUSTOM_NAME) - 1;
+    in_header += sizeof(CUSTOM_HEADER) - 1;
+    for (; *key != '\0'; key++) {
+        char folded = fold(*key);
+
+        *in_name++ = folded >= 'a' ? (char)(folded - 'a' + 'A') : folded;
+        *in_header++ = folded != '_' ? *key : '-';
+    }
+    *in_name = *in_header = '\0';
+}
+
+/* Two custom parameters may read as one name ("a.b", "a_b"): the later counts, so the last is exported first, and the others if they are new. */
 static void export_customs(export_state_t *state, const apr_table_t *customs)
 {
-    apr_pool_t *p = state->r->pool;
     const apr_array_header_t *list = apr_table_elts(customs);
-    apr_table_t *headers = apr_table_make(p, list->nelts);
-    char *c;
-    int i;
+    const char **names = apr_palloc(state->r->pool, (apr_size_t)list->nelts * sizeof(*names));
+    int i, k, count = 0;
 
-    for (i = 0; i < list->nelts; i++) {
+    for (i = list->nelts - 1; i >= 0; i--) {
         const apr_table_entry_t *custom = &APR_ARRAY_IDX(list, i, apr_table_entry_t);
-        char *header = apr_pstrcat(p, "X-LTI-Custom-", custom->key, NULL);
+        apr_size_t length = strlen(custom->key);
+        char *name, *header;
 
-        for (c = header; *c != '\0'; c++) {
-            if (!apr_isalnum(*c))
-                *c = '-';
+        name_custom(&name, &header, custom->key, length, state->r->pool);
+        for (k = 0; k < count && strcmp(names[k], name) != 0; k++)
+            ;
+        if (k == count) {
+            names[count++] = name;
+            export_one(state, name, header, sizeof(CUSTOM_HEADER) - 1 + length, custom->val);
         }
-        apr_table_setn(headers, header, custom->val);
-    }
-    list = apr_table_elts(headers);
-    for (i = 0; i < list->nelts; i++) {
-        const apr_table_entry_t *custom = &APR_ARRAY_IDX(list, i, apr_table_entry_t);
-        char *name = apr_pstrdup(p, custom->key + sizeof("X-") - 1);
-
-        for (c = name; *c != '\0'; c++)
-            *c = *c == '-' ? '_' : (char)apr_toupper(*c);
-        export_one(state, name, custom->key, custom->val);
     }
 }
 
@@ -322,13 +341,27 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
     state.put_env = way_to_put(r->subprocess_env, is_our_variable);
     state.put_header = way_to_put(r->headers_in, is_our_header);
     if (state.pass & LTI_PASS_HEADERS)
-        add_header(&state, "X-LTI-Remote-User", identity->remote_user);
+        add_header(&state, HEADER("X-LTI-Remote-User"), identity->remote_user);
     for (i = 0; i < EXPORTS; i++)
-        export_one(&state, exports[i].name, exports[i].header, value_of(&exports[i], identity, r->pool));
+        export_one(&state, exports[i].name, exports[i].header, exports[i].header_length, value_of(&exports[i], identity, r->pool));
     if (identity->session->launch.custom != NULL)
         export_customs(&state, identity->session->launch.custom);
     if (state.truncated != NULL && (state.pass & LTI_PASS_HEADERS))
         state.put_header(r->headers_in, "X-LTI-Truncated", state.truncated);
+}
+
+/* What was made for one person is not for shared caches, unless the application said so itself. */
+static apr_status_t mark_private(ap_filter_t *filter, apr_bucket_brigade *brigade)
+{
+    request_rec *r = filter->r;
+    const char *control = apr_table_get(r->headers_out, "Cache-Control");
+
+    ap_remove_output_filter(filter);
+    if (control == NULL)
+        apr_table_setn(r->headers_out, "Cache-Control", "private");
+    else if (ap_strcasestr(control, "private") == NULL && ap_strcasestr(control, "no-store") == NULL)
+        apr_table_setn(r->headers_out, "Cache-Control", apr_pstrcat(r->pool, control, ", private", NULL));
+    return ap_pass_brigade(filter->next, brigade);
 }
 
 int mod_lti_environment_export(request_rec *r)
@@ -351,6 +384,8 @@ int mod_lti_environment_export(request_rec *r)
     if (identity->standing == MOD_LTI_PRESENT) {
         export_identity(r, identity);
         mod_lti_identity_renew(r, identity);
+        if (r->main == NULL)
+            ap_add_output_filter_handle(private_filter, NULL, r, r->connection);
     }
     return DECLINED;
 }
@@ -389,5 +424,6 @@ static int lookup_expression(ap_expr_lookup_parms *parms)
 void mod_lti_environment_register(apr_pool_t *p)
 {
     (void)p;
+    private_filter = ap_register_output_filter("LTI_PRIVATE", mark_private, NULL, AP_FTYPE_CONTENT_SET);
     ap_hook_expr_lookup(lookup_expression, NULL, NULL, APR_HOOK_MIDDLE);
 }

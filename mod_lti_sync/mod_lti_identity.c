@@ -8,6 +8,7 @@
 #include <http_request.h>
 
 #include "lti_db.h"
+#include "lti_surplus.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_page.h"
 #include "mod_lti_store.h"
@@ -89,7 +90,7 @@ typedef struct candidate_t {
     apr_time_t launched;
 } candidate_t;
 
-/* Session cookies of the request, newest first, at most CANDIDATES_MAX. */
+/* Session cookies of the request, newest first (of one second: the last that the browser names, which it got last), at most CANDIDATES_MAX. */
 static int collect_candidates(candidate_t *candidates, request_rec *r, const char *prefix)
 {
     const char *at = apr_table_get(r->headers_in, "Cookie");
@@ -106,7 +107,7 @@ static int collect_candidates(candidate_t *candidates, request_rec *r, const cha
         found.launched = lti_session_peek(found.cookie.value);
         if (found.launched == 0)
             continue;
-        for (place = count; place > 0 && candidates[place - 1].launched < found.launched; place--) {
+        for (place = count; place > 0 && candidates[place - 1].launched <= found.launched; place--) {
             if (place < CANDIDATES_MAX)
                 candidates[place] = candidates[place - 1];
         }
@@ -120,26 +121,38 @@ static int collect_candidates(candidate_t *candidates, request_rec *r, const cha
 
 /* --- the session --------------------------------------------------------------------------------------------------------- */
 
-/* What did not fit into the cookie. A database that is silent costs optional details, not the session. */
-static void add_surplus(lti_session_t *session, request_rec *r, const lti_server_config_t *conf)
+static apr_status_t read_surplus(const char **surplus, request_rec *r, const lti_server_config_t *conf, const char *id, lti_err_t *err)
 {
     mod_lti_store_t store;
-    const char *surplus = NULL;
-    lti_err_t err;
-    apr_status_t rv = mod_lti_store_lookup_open(&store, conf->db_server, r->pool, &err);
+    apr_status_t rv = mod_lti_store_lookup_open(&store, conf->db_server, r->pool, err);
 
-    if (rv == APR_SUCCESS) {
-        rv = lti_db_launch_read(&surplus, store.db, session->launch.id, r->pool, &err);
-        mod_lti_store_lookup_done(&store, rv != APR_SUCCESS && rv != APR_NOTFOUND);
-        if (rv == APR_NOTFOUND)
-            lti_fail(&err, LTI_E_NOT_FOUND, rv, "it is not in the launch table");
-    }
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = lti_db_launch_read(surplus, store.db, id, r->pool, err);
+    mod_lti_store_lookup_done(&store, rv != APR_SUCCESS && rv != APR_NOTFOUND);
+    return rv == APR_NOTFOUND ? lti_fail(err, LTI_E_NOT_FOUND, rv, "it is not in the launch table") : rv;
+}
+
+/* What did not fit into the cookie: from memory, else from the database. 0: it is missing, which costs optional details, not the session. */
+static int add_surplus(lti_session_t *session, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
+{
+    lti_surplus_t *copies = conf->runtime->surplus;
+    const char *id = session->launch.id, *surplus = lti_surplus_get(copies, id, now, r->pool);
+    lti_err_t err;
+    apr_status_t rv;
+
+    if (surplus != NULL && lti_session_add_surplus(session, surplus, r->pool, NULL) == APR_SUCCESS)
+        return 1;
+    rv = read_surplus(&surplus, r, conf, id, &err);
     if (rv == APR_SUCCESS)
         rv = lti_session_add_surplus(session, surplus, r->pool, &err);
-    if (rv != APR_SUCCESS)
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r,
-                      "LTI0102: the details of launch %s that do not fit into its cookie are missing: %s", session->launch.id,
-                      err.text);
+    if (rv == APR_SUCCESS) {
+        (void)lti_surplus_put(copies, id, surplus, session->expires_at, now);
+        return 1;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r,
+                  "LTI0102: the details of launch %s that do not fit into its cookie are missing: %s", id, err.text);
+    return 0;
 }
 
 static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
@@ -173,8 +186,7 @@ static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, c
         }
         identity->session = session;
         identity->cookie_name = name;
-        if (session->has_surplus)
-            add_surplus(session, r, conf);
+        identity->incomplete = session->has_surplus && !add_surplus(session, r, conf, now);
         return APR_SUCCESS;
     }
     return identity->err.status;
@@ -341,7 +353,7 @@ void mod_lti_identity_renew(request_rec *r, const mod_lti_identity_t *identity)
     apr_time_t now;
     lti_err_t err;
 
-    if (r->main != NULL || r->prev != NULL || conf->session_idle == 0)
+    if (r->main != NULL || r->prev != NULL || conf->session_idle == 0 || identity->incomplete)
         return;
     now = mod_lti_store_now();
     if (now - session->touched_at < conf->session_idle / RENEWALS_IN_IDLE_TIME)

@@ -16,6 +16,7 @@
 #include "lti_keys.h"
 #include "lti_login.h"
 #include "lti_session.h"
+#include "lti_surplus.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
@@ -287,6 +288,9 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
         rv = lti_db_launch_write(store.db, launch->id, launch->course_key != NULL ? launch->course_key : "",
                                  launch->user_id != NULL ? launch->user_id : "", passage->surplus, passage->expires_at, p, err);
     mod_lti_store_close(&store);
+    /* Where there is no room for a copy, requests ask the database. */
+    if (rv == APR_SUCCESS && passage->surplus != NULL)
+        (void)lti_surplus_put(passage->conf->runtime->surplus, launch->id, passage->surplus, passage->expires_at, launch->launched_at);
     return rv;
 }
 

@@ -5,7 +5,7 @@
  *   configuration   1 directives fill server and directory configurations (mod_lti_config)
  *                   2 check_config: defaults, cross-checks, key files; all that `apachectl -t` can find
  *   start, reload   3 post_config, parent, root: keys and secret (mod_lti_state)
- *                   4 one anonymous shared segment: kick word | key sets | rosters
+ *                   4 one anonymous shared segment: kick word | key sets | surplus | rosters
  *                   5 base URLs and the runtime for every virtual host
  *                   6 the watchdog's callback (mod_lti_watch)
  *   each child      7 child_init: what threads of this process share
@@ -26,6 +26,7 @@
 #include "lti_http.h"
 #include "lti_keys.h"
 #include "lti_snapshot.h"
+#include "lti_surplus.h"
 #include "mod_lti_config.h"
 #include "mod_lti_environment.h"
 #include "mod_lti_feed.h"
@@ -60,10 +61,11 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 
 static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config_t *conf, apr_pool_t *pconf, lti_err_t *err)
 {
-    apr_size_t key_bytes = lti_keycache_size(all_platforms->nelts);
+    apr_size_t key_bytes = lti_keycache_size(all_platforms->nelts), surplus_bytes = lti_surplus_size(LTI_SURPLUS_SLOTS);
+    apr_size_t roster_bytes = (apr_size_t)conf->shared_memory;
     apr_shm_t *segment = NULL;
     char *base;
-    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + key_bytes + (apr_size_t)conf->shared_memory, NULL, pconf);
+    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + key_bytes + surplus_bytes + roster_bytes, NULL, pconf);
 
     if (rv != APR_SUCCESS)
         return lti_fail(err, LTI_E_CONFIG, rv,
@@ -74,7 +76,9 @@ static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config
     *runtime->kick = 0;
     rv = lti_keycache_create(&runtime->keycache, base + KICK_BYTES, key_bytes, all_platforms->nelts, pconf, err);
     if (rv == APR_SUCCESS)
-        rv = lti_snapshot_format(&runtime->snapshot, base + KICK_BYTES + key_bytes, (apr_size_t)conf->shared_memory, pconf, err);
+        rv = lti_surplus_format(&runtime->surplus, base + KICK_BYTES + key_bytes, surplus_bytes, pconf, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_snapshot_format(&runtime->snapshot, base + KICK_BYTES + key_bytes + surplus_bytes, roster_bytes, pconf, err);
     return rv;
 }
 

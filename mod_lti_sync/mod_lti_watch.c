@@ -81,12 +81,12 @@ static void log_run(const watch_t *watch, const lti_event_t *event)
                      course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name, event->err->text,
                      lti_err_info(event->err->code)->admin, apr_time_sec(event->due_at - mod_lti_store_now()));
     } else if (event->kind == LTI_EVENT_RUN_HELD) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "LTI0302: the roster of course %s (%s, context %s) would remove %d people at once: they are kept until runs "
-                     "over 24 hours agree or an "
-                     "administrator accepts (docs/operations.md); joined %d, changed %d",
-                     course->key, course->platform, course->context_id, event->missing, applied != NULL ? applied->joined : 0,
-                     applied != NULL ? applied->changed : 0);
+        /* Said loudly once, not with each run that finds it so. */
+        ap_log_error(APLOG_MARK, course->state == LTI_ROSTER_HELD ? APLOG_INFO : APLOG_WARNING, 0, s,
+                     "LTI0302: %d people are missing from the roster of course %s (%s, context %s) and are kept: %s: %s. %s; "
+                     "joined %d, changed %d",
+                     event->missing, course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name,
+                     event->err->text, lti_err_info(event->err->code)->admin, applied->joined, applied->changed);
     } else if (applied != NULL) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
                      "LTI0303: the roster of course %s (%s) was refreshed: %d pages, %d members, joined %d, changed %d, left %d, "
@@ -194,6 +194,8 @@ static apr_status_t callback(int state, void *data, apr_pool_t *p)
         if (lti_refresh_turn(watch->engine, WAIT_FOR_NETWORK) == 0)
             break;
     }
+    if (stopping(watch) && watch->engine != NULL)
+        lti_refresh_stop(watch->engine);
     apr_atomic_set32(&watch->inside, 0);
     return APR_SUCCESS;
 }

@@ -171,7 +171,7 @@ OIDCCacheType shm"""
         form = {"state": asked["state"], "id_token": self.id_token(asked["nonce"])}
         back = browser.post(asked["redirect_uri"], form, HEADERS, origin=self.ISSUER)
         assert back.status in (302, 303), f"{back}\n{self.log_text()}"
-        self.cookie = browser.cookie_header(self.base_url)
+        self.cookie = browser.cookie_header(self.base_url + "/")
         assert FACTS["email"] in self.probe()
 
 

@@ -26,8 +26,8 @@ LOADED = (
 
 WORST = ("emerg", "alert", "crit", "error", "warn")
 LINE = re.compile(r"^\[(?P<time>[^]]+)\] \[(?P<module>[^]:]*):(?P<level>\w+)\] \[pid (?P<pid>\d+)[^]]*\] (?P<text>.*)$")
-# httpd's own noise: a worker gives a connection back while the listener has already left, at every other stop.
-OWN_NOISE = re.compile(r"AH03093: process_socket: apr_pollset_add failure")
+# httpd's own noise: at SIGTERM the event MPM closes the sockets of its workers under their hands.
+OWN_NOISE = re.compile(r"AH0309[23]: .*apr_pollset_add failure")
 DEATH = re.compile(r"child pid \d+ exit signal|seg(mentation )?fault|core dump|still did not exit|AddressSanitizer|runtime error", re.I)
 
 

@@ -107,7 +107,8 @@ def test_lti_member_waits_for_the_first_roster_and_then_asks_it(make_stage):
     stage.httpd.wait_log("LTI0301")
     assert waiting.header("Retry-After") and 'http-equiv="refresh"' in waiting.text
     stage.campus.faults.clear()
-    wait_for(lambda: browser.get(url).status == 200, "the first roster", 30)
+    stage.sync_now(stage.launch("ada"))
+    wait_for(lambda: browser.get(url).status == 200, "the first roster")
     # Who launches validly but is on no roster is no member (an account administrator, say).
     stage.campus.tamper_claims = lambda claims: dict(claims, sub="u-administrator")
     stranger = stage.launch("ada")

@@ -4,7 +4,7 @@
 set -eu
 cd "${srcdir:-.}"
 bad=0
-rows=$(sed -n 's/^ *{"\(LTI_[A-Z_]*\)", "\(X-LTI-[A-Za-z-]*\)",.*/\1 \2/p' mod_lti_sync/mod_lti_environment.c)
+rows=$(sed -n 's/^ *ROW("\(LTI_[A-Z_]*\)", "\(X-LTI-[A-Za-z-]*\)",.*/\1 \2/p' mod_lti_sync/mod_lti_environment.c)
 [ "$(echo "$rows" | wc -l)" -ge 25 ] || { echo "environment: the table cannot be read"; exit 1; }
 echo "$rows" | {
     while read -r name header; do

@@ -893,6 +893,30 @@ static void the_course_of_a_killed_node_is_taken_over(void **state)
     assert_string_equal(standing(b, "u5"), "unknown");
 }
 
+static void a_node_that_stops_leaves_its_course_to_the_next_at_once(void **state)
+{
+    world_t *world = *state;
+    node_t *a = begin_node(world, 0, MEMORY), *b;
+
+    lti_refresh_turn(a->engine, 0);
+    launch(a, COURSE, "campus", ROSTER);
+    say(world, (answer_t){.url = ROSTER, .body = people(world, crowd(world, 0, 700)), .next = PAGE2});
+    say(world, (answer_t){.url = PAGE2, .hang = 1});
+    world_clock += apr_time_from_sec(1);
+    while (asked(world, PAGE2) == 0)
+        lti_refresh_turn(a->engine, 0);
+    lti_refresh_stop(a->engine);
+    assert_int_equal(a->events->nelts, 0);
+    kill_node(a);
+    fake_abort(world);
+    b = begin_node(world, 1, MEMORY);
+    roster_is(world, "ann bob", NULL, NULL);
+    world_clock += apr_time_from_sec(2);
+    settle(b);
+    assert_int_equal(only_event(b, LTI_EVENT_RUN_DONE, LTI_OK).applied.joined, 2);
+    assert_string_equal(standing(b, "u5"), "unknown");
+}
+
 static void a_node_that_slept_through_its_lease_writes_nothing(void **state)
 {
     world_t *world = *state;
@@ -1189,6 +1213,7 @@ int main(void)
         WORLD_TEST(two_nodes_never_sync_a_course_at_once),
         WORLD_TEST(what_one_node_learns_the_other_publishes_within_a_second),
         WORLD_TEST(the_course_of_a_killed_node_is_taken_over),
+        WORLD_TEST(a_node_that_stops_leaves_its_course_to_the_next_at_once),
         WORLD_TEST(a_node_that_slept_through_its_lease_writes_nothing),
         WORLD_TEST(a_new_process_loads_everything_before_anything_else),
         WORLD_TEST(switched_off_nothing_is_fetched_but_changes_are_published),
