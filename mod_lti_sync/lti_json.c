@@ -152,8 +152,13 @@ int lti_json_is_clean(const char *text)
     if (s == NULL)
         return 0;
     while (*s != '\0') {
-        int length = character_length(s);
+        int length;
 
+        while (*s >= 0x20 && *s < 0x7F) /* most texts are nothing else */
+            s++;
+        if (*s == '\0')
+            break;
+        length = character_length(s);
         if (length == 0 || *s < 0x20 || *s == 0x7F || (*s == 0xC2 && s[1] < 0xA0))
             return 0;
         s += length;

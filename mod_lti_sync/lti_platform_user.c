@@ -15,6 +15,8 @@ static const struct {
     apr_size_t length;
 } words[WORDS] = {WORD("sub"), WORD("email"), WORD("email-local"), WORD("sourcedid"), WORD("platform"), WORD("issuer")};
 
+#define PIECES_MAX 16 /* words, and texts between them, of one template */
+
 #define ALL_WORDS "{sub}, {email}, {email-local}, {sourcedid}, {platform}, {issuer}"
 
 typedef enum piece_kind_t { PIECE_END, PIECE_LITERAL, PIECE_WORD, PIECE_UNBALANCED, PIECE_UNKNOWN } piece_kind_t;
@@ -70,6 +72,7 @@ apr_status_t lti_remote_user_check(const char *template_text, int *unique, lti_e
     piece_t piece;
     int names_person = 0;
     int names_site = 0;
+    int count = 0;
 
     if (!lti_json_is_clean(cursor))
         return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser has control characters or is not UTF-8");
@@ -79,6 +82,9 @@ apr_status_t lti_remote_user_check(const char *template_text, int *unique, lti_e
         if (kind == PIECE_UNKNOWN)
             return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser: \"%.*s\" is no word; write one of " ALL_WORDS,
                             (int)(piece.length > 40 ? 40 : piece.length), piece.text);
+        if (++count > PIECES_MAX)
+            return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "LTIRemoteUser \"%s\" has too many words, %d pieces are the most",
+                            template_text, PIECES_MAX);
         if (kind == PIECE_WORD) {
             int is_site = piece.word == WORD_PLATFORM || piece.word == WORD_ISSUER;
             names_site |= is_site;
@@ -129,30 +135,31 @@ static char *append_encoded(char *end, const char *start, lti_bytes_t value)
     return end;
 }
 
-/* Bytes of the name before encoding. */
-static apr_status_t measure(apr_size_t *size, const char *template_text, const lti_platform_t *platform, const lti_person_t *person,
-                            lti_err_t *err)
+/* What the pieces of the template stand for, before encoding; `*size` receives their bytes together. */
+static apr_status_t fill_in(lti_bytes_t filled[PIECES_MAX], int *count, apr_size_t *size, const char *template_text,
+                            const lti_platform_t *platform, const lti_person_t *person, lti_err_t *err)
 {
     const char *cursor = template_text;
     const char *whole;
     piece_kind_t kind;
     piece_t piece;
 
+    *count = 0;
     *size = 0;
     while ((kind = next_piece(&piece, &cursor)) != PIECE_END) {
-        if (kind == PIECE_LITERAL) {
-            *size += piece.length;
-        } else if (kind == PIECE_WORD) {
-            lti_bytes_t value = value_of(&whole, piece.word, platform, person);
+        lti_bytes_t value = {piece.text, piece.length};
+        if ((kind != PIECE_LITERAL && kind != PIECE_WORD) || *count == PIECES_MAX)
+            return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" cannot be read", template_text);
+        if (kind == PIECE_WORD) {
+            value = value_of(&whole, piece.word, platform, person);
             if (value.size == 0)
                 return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" needs {%s}, which this person has not",
                                 template_text, words[piece.word].text);
             if (!lti_json_is_clean(whole))
                 return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "{%s} has control characters", words[piece.word].text);
-            *size += value.size;
-        } else {
-            return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" cannot be read", template_text);
         }
+        filled[(*count)++] = value;
+        *size += value.size;
     }
     return APR_SUCCESS;
 }
@@ -160,23 +167,19 @@ static apr_status_t measure(apr_size_t *size, const char *template_text, const l
 apr_status_t lti_remote_user(const char **user, const char *template_text, const lti_platform_t *platform,
                              const lti_person_t *person, apr_pool_t *p, lti_err_t *err)
 {
-    const char *cursor = template_text;
-    const char *whole;
+    lti_bytes_t filled[PIECES_MAX];
     char *start, *end;
     apr_size_t size;
-    piece_kind_t kind;
-    piece_t piece;
-    apr_status_t rv = measure(&size, template_text, platform, person, err);
+    int count;
+    apr_status_t rv = fill_in(filled, &count, &size, template_text, platform, person, err);
 
     if (rv != APR_SUCCESS)
         return rv;
     if (size == 0)
         return lti_fail(err, LTI_E_REMOTE_USER, APR_EINVAL, "the template \"%s\" gives an empty name", template_text);
     start = end = apr_palloc(p, 3 * size + 1);
-    while ((kind = next_piece(&piece, &cursor)) != PIECE_END) {
-        lti_bytes_t value = {piece.text, piece.length};
-        end = append_encoded(end, start, kind == PIECE_WORD ? value_of(&whole, piece.word, platform, person) : value);
-    }
+    for (int i = 0; i < count; i++)
+        end = append_encoded(end, start, filled[i]);
     *end = '\0';
     *user = start;
     return APR_SUCCESS;

@@ -66,7 +66,9 @@ static int is_our_header(const char *name)
 
 static int is_remote_user(const char *name)
 {
-    return reads_as(name, "remote_user", 1) || reads_as(name, "x_remote_user", 1);
+    char first = fold(*name);
+
+    return (first == 'r' || first == 'x') && (reads_as(name, "remote_user", 1) || reads_as(name, "x_remote_user", 1));
 }
 
 int mod_lti_environment_scrub(request_rec *r)
@@ -376,7 +378,7 @@ int mod_lti_environment_export(request_rec *r)
         r->handler = "lti-sync";
         return DECLINED;
     }
-    type = ap_auth_type(r);
+    type = r->ap_auth_type != NULL ? r->ap_auth_type : ap_auth_type(r); /* the first is who let the user in, and is free */
     if (type != NULL && ap_cstr_casecmp(type, "LTI") == 0)
         unset_all(r->headers_in, is_remote_user, r->pool);
     identity = mod_lti_identity_of(r);

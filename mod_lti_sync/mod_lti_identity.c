@@ -121,7 +121,8 @@ static int collect_candidates(candidate_t *candidates, request_rec *r, const cha
 
 /* --- the session --------------------------------------------------------------------------------------------------------- */
 
-static apr_status_t read_surplus(const char **surplus, request_rec *r, const lti_server_config_t *conf, const char *id, lti_err_t *err)
+static apr_status_t read_surplus(const char **surplus, request_rec *r, const lti_server_config_t *conf, const char *id,
+                                 lti_err_t *err)
 {
     mod_lti_store_t store;
     apr_status_t rv = mod_lti_store_lookup_open(&store, conf->db_server, r->pool, err);

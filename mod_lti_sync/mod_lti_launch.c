@@ -290,7 +290,8 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
     mod_lti_store_close(&store);
     /* Where there is no room for a copy, requests ask the database. */
     if (rv == APR_SUCCESS && passage->surplus != NULL)
-        (void)lti_surplus_put(passage->conf->runtime->surplus, launch->id, passage->surplus, passage->expires_at, launch->launched_at);
+        (void)lti_surplus_put(passage->conf->runtime->surplus, launch->id, passage->surplus, passage->expires_at,
+                              launch->launched_at);
     return rv;
 }
 
