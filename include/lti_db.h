@@ -24,6 +24,10 @@ typedef struct lti_db_t lti_db_t;
  * again for the same `pool` gives the same object. */
 apr_status_t lti_db_wrap(lti_db_t **db, const apr_dbd_driver_t *driver, apr_dbd_t *handle, apr_pool_t *pool, lti_err_t *err);
 
+/** From now on a busy database is given up as soon as stopping(baton) says so, instead of being tried for five seconds: for a process that has to end.
+ * With NULL everything is as before. */
+void lti_db_hurry(lti_db_t *db, int (*stopping)(void *baton), void *baton);
+
 /** Creates or upgrades the tables (additive, idempotent). LTI_E_SCHEMA_NEWER for a schema of a later release. Safe when several nodes do it
  * at once. On SQLite it also switches to WAL and synchronous=NORMAL. */
 apr_status_t lti_schema_ensure(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);

@@ -96,6 +96,8 @@ struct lti_db_t {
     apr_hash_t *statements; /* template's address -> statement_t */
     int session_ready;
     int in_transaction;
+    int (*stopping)(void *baton); /* NULL: nobody is in a hurry */
+    void *stopping_baton;
 };
 
 apr_status_t lti_db_wrap(lti_db_t **db, const apr_dbd_driver_t *driver, apr_dbd_t *handle, apr_pool_t *pool, lti_err_t *err)
@@ -130,6 +132,12 @@ apr_status_t lti_db_wrap(lti_db_t **db, const apr_dbd_driver_t *driver, apr_dbd_
     apr_pool_userdata_set(made, key, NULL, pool);
     *db = made;
     return APR_SUCCESS;
+}
+
+void lti_db_hurry(lti_db_t *db, int (*stopping)(void *baton), void *baton)
+{
+    db->stopping = stopping;
+    db->stopping_baton = baton;
 }
 
 /* --- templates ----------------------------------------------------------------------------------------------- */
@@ -275,6 +283,12 @@ static apr_status_t fail_with_driver(lti_db_t *db, int rc, lti_err_t *err)
     return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "%s: %.*s (%d)", db->dialect->driver, length, text, rc);
 }
 
+/* Is a busy database worth another try? */
+static int may_wait(const lti_db_t *db, apr_time_t deadline)
+{
+    return apr_time_now() <= deadline && (db->stopping == NULL || !db->stopping(db->stopping_baton));
+}
+
 /* Between two tries at a busy database; not the same time for everybody, so that two do not stay in step. */
 static void pause_a_little(void)
 {
@@ -360,7 +374,7 @@ static apr_status_t execute(lti_db_t *db, const char *sql, lti_db_args_t args, l
         return rv;
     while ((rc = send_once(db, statement, args.values, rows, affected, ptemp)) != 0) {
         if (is_busy(db, rc)) {
-            if (db->in_transaction || apr_time_now() > deadline)
+            if (db->in_transaction || !may_wait(db, deadline))
                 break;
             pause_a_little();
         } else if (is_lost(db, rc) && recoveries++ < RECOVERIES) {
@@ -515,7 +529,7 @@ apr_status_t lti_db_transaction(lti_db_t *db, lti_db_work_fn *work, void *baton,
         own.code = LTI_OK;
         rv = try_transaction(db, work, baton, scratch, &own);
         apr_pool_clear(scratch);
-        if (rv == APR_SUCCESS || own.code != LTI_E_STORE_BUSY || apr_time_now() > deadline)
+        if (rv == APR_SUCCESS || own.code != LTI_E_STORE_BUSY || !may_wait(db, deadline))
             break;
         pause_a_little();
     }
@@ -569,7 +583,7 @@ apr_status_t lti_db_write_ahead(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
         return APR_SUCCESS;
     /* The answer is the mode in force: a file system without shared memory keeps the old one, which is slower but right. */
     while ((rv = ask(&mode, db, "PRAGMA journal_mode=WAL", ptemp, &own)) != APR_SUCCESS) {
-        if (own.code != LTI_E_STORE_BUSY || apr_time_now() > deadline) {
+        if (own.code != LTI_E_STORE_BUSY || !may_wait(db, deadline)) {
             if (err != NULL)
                 *err = own;
             return rv;

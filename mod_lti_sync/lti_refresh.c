@@ -82,13 +82,16 @@ static lti_db_t *borrow(const lti_refresh_t *engine, lti_err_t *err)
 {
     lti_db_t *db = engine->options.store.acquire(engine->options.store.baton, err);
 
-    if (db == NULL && err->code == LTI_OK)
+    if (db != NULL)
+        lti_db_hurry(db, engine->options.stopping, engine->options.baton);
+    else if (err->code == LTI_OK)
         lti_fail(err, LTI_E_STORE, APR_EAGAIN, "there is no database connection yet");
     return db;
 }
 
 static void give_back(const lti_refresh_t *engine, lti_db_t *db)
 {
+    lti_db_hurry(db, NULL, NULL);
     engine->options.store.release(engine->options.store.baton, db);
 }
 
@@ -551,9 +554,12 @@ void lti_refresh_stop(lti_refresh_t *engine)
     while (engine->runs != NULL) {
         lti_run_t *run = engine->runs;
 
-        /* Should it fail, the lease ends by time. */
-        if (db != NULL)
-            (void)lti_db_lease_release(db, run->course->key, run->id, engine->options.node, engine->scratch, &err);
+        /* Should it fail, the lease ends by time; whoever stops does not ask a database again that does not answer. */
+        if (db != NULL &&
+            lti_db_lease_release(db, run->course->key, run->id, engine->options.node, engine->scratch, &err) != APR_SUCCESS) {
+            give_back(engine, db);
+            db = NULL;
+        }
         engine->runs = run->next;
         lti_run_destroy(run);
     }

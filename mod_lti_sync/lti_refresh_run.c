@@ -194,7 +194,9 @@ static apr_status_t flush(lti_run_t *run, lti_err_t *err)
                         "no connection to stage members with: %s", why.code != LTI_OK ? why.text : "not yet");
     if (run->walk == 2)
         run->spoilt = 1;
+    lti_db_hurry(db, run->options->stopping, run->options->baton);
     rv = stage_slices(run, db, err);
+    lti_db_hurry(db, NULL, NULL);
     store->release(store->baton, db);
     empty_batch(run);
     return rv;

@@ -2,6 +2,7 @@
 /* The table of directives, what each does when it is read, and the merge of scopes. */
 #include "mod_lti_config.h"
 
+#include <stddef.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -659,8 +660,8 @@ static const char *open_platform(cmd_parms *cmd, void *dir, const char *arg)
 
 /* --- the table ------------------------------------------------------------------------------------------------------------- */
 
-#define SERVER_FIELD(field) ((void *)APR_OFFSETOF(lti_server_config_t, field))
-#define PLATFORM_FIELD(field) ((void *)APR_OFFSETOF(lti_platform_t, field))
+#define SERVER_FIELD(field) ((void *)offsetof(lti_server_config_t, field))
+#define PLATFORM_FIELD(field) ((void *)offsetof(lti_platform_t, field))
 
 const command_rec mod_lti_config_directives[] = {
     AP_INIT_RAW_ARGS("<LTIPlatform", open_platform, NULL, RSRC_CONF,

@@ -178,12 +178,26 @@ static int check_templates(const lti_server_config_t *conf, int platforms, apr_p
     return faults;
 }
 
+/* httpd lets a virtual host without a directive of ours share the main server's record; what belongs to one host (its base URL) needs one of its own. */
+static void separate(apr_pool_t *pconf, server_rec *main_server)
+{
+    lti_server_config_t *base = mod_lti_config_of(main_server);
+    server_rec *s;
+
+    for (s = main_server->next; s != NULL; s = s->next) {
+        if (mod_lti_config_of(s) == base)
+            ap_set_module_config(s->module_config, &lti_sync_module,
+                                 mod_lti_config_merge_server(pconf, base, mod_lti_config_create_server(pconf, s)));
+    }
+}
+
 int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_array_header_t *all = apr_array_make(pconf, 8, sizeof(lti_platform_t *));
     server_rec *s;
     int faults = 0;
 
+    separate(pconf, main_server);
     for (s = main_server; s != NULL; s = s->next) {
         lti_server_config_t *conf = mod_lti_config_of(s);
 

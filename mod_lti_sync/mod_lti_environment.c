@@ -2,6 +2,7 @@
 /* What goes in and what comes out under our names. */
 #include "mod_lti_environment.h"
 
+#include <stddef.h>
 #include <ap_expr.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -150,7 +151,7 @@ static const char *roster_age(const mod_lti_identity_t *identity, apr_pool_t *p)
 
 #define HEADER(header) header, sizeof(header) - 1
 #define ROW(name, header, ...) {name, HEADER(header), __VA_ARGS__}
-#define LAUNCH(field) APR_OFFSETOF(lti_launch_t, field), NULL
+#define LAUNCH(field) offsetof(lti_launch_t, field), NULL
 #define COMPUTED(fn) 0, fn
 
 static const export_t exports[] = {
@@ -333,6 +334,28 @@ static void export_customs(export_state_t *state, const apr_table_t *customs)
     }
 }
 
+/* mod_proxy leaves out what the Connection header names (RFC 9110 section 7.6.1): a client must not make it leave out what we say. */
+static void keep_headers(request_rec *r)
+{
+    const char *at = apr_table_get(r->headers_in, "Connection"), *kept = NULL;
+    int taken = 0;
+
+    while (at != NULL && *(at += strspn(at, ",; \t")) != '\0') {
+        apr_size_t length = strcspn(at, ",; \t");
+        const char *token = apr_pstrmemdup(r->pool, at, length);
+
+        if (is_our_header(token) || is_remote_user(token))
+            taken = 1;
+        else
+            kept = kept == NULL ? token : apr_pstrcat(r->pool, kept, ", ", token, NULL);
+        at += length;
+    }
+    if (taken && kept != NULL)
+        apr_table_setn(r->headers_in, "Connection", kept);
+    else if (taken)
+        apr_table_unset(r->headers_in, "Connection");
+}
+
 static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
 {
     export_state_t state = {.r = r, .pass = mod_lti_config_pass(mod_lti_config_of_dir(r))};
@@ -342,8 +365,10 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
         return;
     state.put_env = way_to_put(r->subprocess_env, is_our_variable);
     state.put_header = way_to_put(r->headers_in, is_our_header);
-    if (state.pass & LTI_PASS_HEADERS)
+    if (state.pass & LTI_PASS_HEADERS) {
+        keep_headers(r);
         add_header(&state, HEADER("X-LTI-Remote-User"), identity->remote_user);
+    }
     for (i = 0; i < EXPORTS; i++)
         export_one(&state, exports[i].name, exports[i].header, exports[i].header_length, value_of(&exports[i], identity, r->pool));
     if (identity->session->launch.custom != NULL)
@@ -376,6 +401,7 @@ int mod_lti_environment_export(request_rec *r)
         return DECLINED;
     if (mod_lti_identity_end_point(r) != NULL) {
         r->handler = "lti-sync";
+        r->proxyreq = PROXYREQ_NONE; /* `RewriteRule ... [P]` does not ask for no-proxy */
         return DECLINED;
     }
     type = r->ap_auth_type != NULL ? r->ap_auth_type : ap_auth_type(r); /* the first is who let the user in, and is free */

@@ -22,6 +22,8 @@ APLOG_USE_MODULE(lti_sync);
 /* What this module keeps with a request. */
 typedef struct request_record_t {
     const mod_lti_identity_t *identity;
+    int live_roster; /* the rules of the directory under which it was judged */
+    const char *template;
     const char *end_point;
     int pending;
 } request_record_t;
@@ -156,6 +158,12 @@ static int add_surplus(lti_session_t *session, request_rec *r, const lti_server_
     return 0;
 }
 
+/* The cookie's value; one that ends the header, as that of most browsers, needs no copy. */
+static const char *text_of(const mod_lti_cookie_t *cookie, apr_pool_t *p)
+{
+    return cookie->value[cookie->value_length] == '\0' ? cookie->value : apr_pstrmemdup(p, cookie->value, cookie->value_length);
+}
+
 static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
 {
     candidate_t candidates[CANDIDATES_MAX];
@@ -165,7 +173,7 @@ static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, c
         return lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "the request has no session cookie");
     for (i = 0; i < count; i++) {
         const char *name = apr_pstrmemdup(r->pool, candidates[i].cookie.name, candidates[i].cookie.name_length);
-        const char *value = apr_pstrmemdup(r->pool, candidates[i].cookie.value, candidates[i].cookie.value_length);
+        const char *value = text_of(&candidates[i].cookie, r->pool);
         lti_session_t *session = NULL;
 
         if (lti_session_open(&session, conf->runtime->session_sealer, conf->base_url, name, value, now, conf->session_idle, r->pool,
@@ -309,6 +317,17 @@ static void name_user(mod_lti_identity_t *identity, request_rec *r)
         identity->standing = MOD_LTI_REFUSED;
 }
 
+/* What the roster and the rules of this directory make of the session. */
+static void weigh(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
+{
+    identity->standing = MOD_LTI_PRESENT;
+    identity->role = identity->session->launch.role;
+    identity->roles = identity->session->launch.roles;
+    judge(identity, r, conf, now);
+    if (identity->standing == MOD_LTI_PRESENT)
+        name_user(identity, r);
+}
+
 static const mod_lti_identity_t *resolve(request_rec *r)
 {
     const lti_server_config_t *conf = mod_lti_config_of(r->server);
@@ -322,27 +341,51 @@ static const mod_lti_identity_t *resolve(request_rec *r)
     now = mod_lti_store_now();
     if (find_session(identity, r, conf, now) != APR_SUCCESS)
         return identity;
-    identity->standing = MOD_LTI_PRESENT;
-    identity->role = identity->session->launch.role;
-    identity->roles = identity->session->launch.roles;
-    judge(identity, r, conf, now);
-    if (identity->standing == MOD_LTI_PRESENT)
-        name_user(identity, r);
+    weigh(identity, r, conf, now);
     return identity;
+}
+
+/*
+ * Directories have rules of their own (LTILiveRoster, LTIRemoteUser). Where a redirect or a sub-request leads under other ones, or the first question came
+ * before the directory was known, the session that was found is judged again.
+ */
+static void apply_rules(request_record_t *record, request_rec *r)
+{
+    const lti_dir_config_t *dir = mod_lti_config_of_dir(r);
+    const mod_lti_identity_t *found = record->identity;
+    int live_roster = mod_lti_config_live_roster(dir);
+    mod_lti_identity_t *identity;
+
+    if (record->live_roster == live_roster && record->template == dir->remote_user)
+        return;
+    record->live_roster = live_roster;
+    record->template = dir->remote_user;
+    if (found->session == NULL)
+        return;
+    identity = apr_pcalloc(r->pool, sizeof(*identity));
+    identity->platform = found->platform;
+    identity->session = found->session;
+    identity->incomplete = found->incomplete;
+    identity->cookie_name = found->cookie_name;
+    weigh(identity, r, mod_lti_config_of(r->server), mod_lti_store_now());
+    record->identity = identity;
 }
 
 const mod_lti_identity_t *mod_lti_identity_of(request_rec *r)
 {
     request_record_t *record = record_of(r);
+    request_rec *from = r->main != NULL ? r->main : r->prev;
 
-    if (record->identity == NULL) {
-        if (r->main != NULL)
-            record->identity = mod_lti_identity_of(r->main);
-        else if (r->prev != NULL)
-            record->identity = mod_lti_identity_of(r->prev);
-        else
-            record->identity = resolve(r);
+    if (record->identity == NULL && from == NULL) {
+        record->live_roster = mod_lti_config_live_roster(mod_lti_config_of_dir(r));
+        record->template = mod_lti_config_of_dir(r)->remote_user;
+        record->identity = resolve(r);
+    } else if (record->identity == NULL) {
+        record->identity = mod_lti_identity_of(from);
+        record->live_roster = record_of(from)->live_roster;
+        record->template = record_of(from)->template;
     }
+    apply_rules(record, r);
     return record->identity;
 }
 
@@ -370,6 +413,7 @@ void mod_lti_identity_renew(request_rec *r, const mod_lti_identity_t *identity)
 
 int mod_lti_identity_check_authn(request_rec *r)
 {
+    static char auth_type[] = "LTI";
     const char *type = ap_auth_type(r);
     const mod_lti_identity_t *identity;
 
@@ -379,7 +423,7 @@ int mod_lti_identity_check_authn(request_rec *r)
     if (identity->standing != MOD_LTI_PRESENT)
         return mod_lti_page_refuse(r, "LTI0101", &identity->err);
     r->user = apr_pstrdup(r->pool, identity->remote_user);
-    r->ap_auth_type = apr_pstrdup(r->pool, "LTI");
+    r->ap_auth_type = auth_type;
     if (record_of(r)->pending) {
         /* Require lti-member cannot say 503 by itself; whether the other Require lines would let the person in all the same is asked here. */
         int verdict = ap_run_auth_checker(r);

@@ -17,9 +17,13 @@ APLOG_USE_MODULE(lti_sync);
 
 #define LOOKUPS_AT_ONCE 2
 #define REST_AFTER_FAILURE apr_time_from_sec(5)
+#define SILENCE_MAX apr_time_from_msec(250)
+#define WAIT_FOR_PLACE apr_time_from_sec(3)
 
-/* Of this process: how many threads wait for the database on behalf of look-ups, and until when none may (seconds, so that it fits an atomic). */
+/* Of this process: how many threads wait for the database on behalf of look-ups, how many look-ups it ended, and until when none
+ * may ask (seconds, so that it fits an atomic). */
 static volatile apr_uint32_t lookups_waiting;
+static volatile apr_uint32_t lookups_ended;
 static volatile apr_uint32_t resting_until;
 /* The tables are known to be there: the first launch may come before the watch thread's first turn. */
 static volatile apr_uint32_t schema_is_there;
@@ -75,16 +79,45 @@ void mod_lti_store_close(mod_lti_store_t *store)
     store->db = NULL;
 }
 
+static int is_resting(apr_time_t now)
+{
+    return apr_atomic_read32(&resting_until) > (apr_uint32_t)apr_time_sec(now);
+}
+
+/* A database that answers frees places all the time: after a reload, or for a course that shared memory has no room for, all
+ * threads come here at once and none is to be refused. One that is silent must not hold more threads than there are places. */
+static int take_place(void)
+{
+    apr_time_t now = apr_time_now(), until = now + WAIT_FOR_PLACE, heard = now;
+    apr_uint32_t ended = apr_atomic_read32(&lookups_ended);
+
+    for (;;) {
+        apr_uint32_t taken = apr_atomic_read32(&lookups_waiting);
+
+        if (taken < LOOKUPS_AT_ONCE) {
+            if (apr_atomic_cas32(&lookups_waiting, taken + 1, taken) == taken)
+                return 1;
+            continue;
+        }
+        if (apr_atomic_read32(&lookups_ended) != ended) {
+            ended = apr_atomic_read32(&lookups_ended);
+            heard = now;
+        }
+        if (now - heard > SILENCE_MAX || now > until || is_resting(now))
+            return 0;
+        apr_sleep(apr_time_from_msec(1));
+        now = apr_time_now();
+    }
+}
+
 apr_status_t mod_lti_store_lookup_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
 {
     apr_status_t rv;
 
-    if (apr_atomic_read32(&resting_until) > (apr_uint32_t)apr_time_sec(apr_time_now()))
+    if (is_resting(apr_time_now()))
         return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "the database failed within the last seconds");
-    if (apr_atomic_inc32(&lookups_waiting) >= LOOKUPS_AT_ONCE) {
-        apr_atomic_dec32(&lookups_waiting);
+    if (!take_place())
         return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "other requests wait for the database already");
-    }
     rv = mod_lti_store_open(store, s, p, err);
     if (rv != APR_SUCCESS)
         mod_lti_store_lookup_done(store, 1);
@@ -96,6 +129,7 @@ void mod_lti_store_lookup_done(mod_lti_store_t *store, int failed)
     mod_lti_store_close(store);
     if (failed)
         apr_atomic_set32(&resting_until, (apr_uint32_t)apr_time_sec(apr_time_now() + REST_AFTER_FAILURE));
+    apr_atomic_inc32(&lookups_ended);
     apr_atomic_dec32(&lookups_waiting);
 }
 

@@ -191,7 +191,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_check_access_ex(let_in, NULL, before_authz, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authn(mod_lti_identity_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(mod_lti_environment_export, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_handler(handler, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_handler(handler, NULL, before_proxy, APR_HOOK_FIRST);
     mod_lti_require_register(p);
     mod_lti_environment_register(p);
 }

@@ -8,6 +8,7 @@
 #include <http_log.h>
 #include <mod_watchdog.h>
 
+#include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_refresh.h"
 #include "mod_lti_store.h"
@@ -127,6 +128,14 @@ static void on_event(void *baton, const lti_event_t *event)
 
 /* --- the engine ------------------------------------------------------------------------------------------------------------- */
 
+/* The owner of leases. Behind a load balancer all nodes have the same name, and in containers the same process ids too. */
+static const char *name_of_process(const watch_t *watch)
+{
+    const char *random = lti_crypto_random_text(12, watch->pool);
+
+    return apr_psprintf(watch->pool, "%.160s:%" APR_PID_T_FMT ":%s", watch->runtime->node, getpid(), random != NULL ? random : "");
+}
+
 static void configure(lti_refresh_options_t *options, watch_t *watch)
 {
     const lti_server_config_t *conf = watch->conf;
@@ -143,7 +152,7 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .on_event = on_event,
         .admits_private = admits_private,
         .baton = watch,
-        .node = apr_psprintf(watch->pool, "%s:%" APR_PID_T_FMT, watch->runtime->node, getpid()),
+        .node = name_of_process(watch),
         .enabled = conf->sync,
         .interval = conf->sync_interval,
         .stall = conf->sync_timeout,

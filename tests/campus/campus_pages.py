@@ -100,9 +100,9 @@ def person_row(course, person, enrolment):
         f'<tr id="person-{esc(person.login)}"><td><strong>{esc(person.name)}</strong>{inactive}<br>'
         f'<span class="soft">{esc(person.email)}</span></td>'
         f'<td><form method="post" action="/course/{esc(course.id)}/role">{hidden}{role_select(enrolment.role)} '
-        f"<button>Change</button></form></td>"
-        f'<td class="open">{links}</td>'
-        f'<td><form method="post" action="/course/{esc(course.id)}/drop">{hidden}<button>Drop</button></form></td></tr>'
+        f"<button>Change</button></form> "
+        f'<form method="post" action="/course/{esc(course.id)}/drop">{hidden}<button>Drop</button></form></td>'
+        f'<td class="open">{links}</td></tr>'
     )
 
 
@@ -122,7 +122,7 @@ def course_page(state, course):
         course.title,
         f"<h1>{esc(course.title)}</h1><p class='soft'>{esc(course.label)} · {len(course.enrolments)} people. "
         "“In a frame” and “in a new tab” open the tool as that person.</p>"
-        f'<div class="scroll"><table><thead><tr><th>Person</th><th>Role</th><th>Open the tool as this person</th><th></th></tr></thead>'
+        f'<div class="scroll"><table><thead><tr><th>Person</th><th>Role</th><th>Open the tool as this person</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{enrol}",
         [(course.title, f"/course/{course.id}")],
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the end-to-end tests. Environment: LTI_MODULE (the .so), LTI_MPM (event or prefork), LTI_SCREENSHOTS (a directory), LTI_KEEP (keep
-server roots), LTI_SLOW (run the tests that wait for minutes)."""
+"""Fixtures of the end-to-end tests. Environment: LTI_MODULE (the .so), LTI_MPM (event or prefork), LTI_DATABASE (sqlite3, pgsql or
+mysql), LTI_SCREENSHOTS (a directory), LTI_KEEP (keep server roots), LTI_SLOW (run the tests that wait for minutes)."""
 import os
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ HERE = Path(__file__).resolve().parent
 for folder in (HERE, HERE.parent / "campus", HERE.parent / "apps"):
     sys.path.insert(0, str(folder))
 
+import database  # noqa: E402
 from client import Browser  # noqa: E402
 from httpd import find_module  # noqa: E402
 from stage import Stage  # noqa: E402
@@ -18,6 +19,10 @@ from stage import Stage  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: waits for minutes; runs only with LTI_SLOW=1")
+
+
+def pytest_sessionfinish():
+    database.close_server()
 
 
 def pytest_collection_modifyitems(items):

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from database import Database
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 APPS = HERE.parent / "apps"
@@ -97,9 +99,11 @@ class Httpd:
         (self.root / "cgi/class.cgi").chmod(0o755)
         self.conf = self.root / "conf/httpd.conf"
         self.error_log = self.root / "logs/error.log"
+        self.clock = self.root / "conf/clock"
         # parts of the configuration, each replaceable by a test
         self.log_level = "warn lti_sync:info"
-        self.database = f"DBDriver sqlite3\nDBDParams {self.root}/db/lti.sqlite"
+        self.store = Database(self.root)
+        self.database = self.store.directives
         self.platform = self.platform_block()
         self.module_config = f"LTIStateDir {self.root}/state\nLTIApplication /app/ /cgi/\nLTISyncInterval 2s"
         self.locations = PROTECTED.format(root=self.root, app_port=self.app_port)
@@ -144,6 +148,7 @@ class Httpd:
     def text(self):
         user = f"User {USER}\nGroup {USER}" if self.as_root else ""
         socket_line = "" if self.mpm == "prefork" else "ScriptSock cgisock"
+        thread = "" if self.mpm == "prefork" else ":tid %T"  # an empty %T would take its bracket along
         return f"""ServerRoot {self.root}
 {self.load_modules()}
 DefaultRuntimeDir {self.root}/run
@@ -154,7 +159,7 @@ ServerName {self.base_url}
 Listen 127.0.0.1:{self.port}
 Listen 127.0.0.1:{self.service_port}
 ErrorLog {self.error_log}
-ErrorLogFormat "[%{{cu}}t] [%-m:%l] [pid %P:tid %T] %E: [client\\ %a] %M"
+ErrorLogFormat "[%{{cu}}t] [%-m:%l] [pid %P{thread}] %E: [client\\ %a] %M"
 LogLevel {self.log_level}
 LogFormat "%h %l %u %t \\"%r\\" %>s %b" common
 CustomLog logs/access.log common
@@ -201,7 +206,8 @@ DocumentRoot {self.root}/htdocs
 
     def run(self, *arguments):
         command = [HTTPD, "-d", str(self.root), "-f", str(self.conf), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin", "LANG": "C"})
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C", "LTI_TEST_CLOCK": str(self.clock)}
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
     def configtest(self):
         """What `apachectl -t` would do: (return code, its output)."""
@@ -230,12 +236,18 @@ DocumentRoot {self.root}/htdocs
         pid = self.pid()
         return pid is not None and Path(f"/proc/{pid}").exists()
 
-    def stop(self):
+    def stop(self, at_once=False):
+        """Ends the server. `at_once` is what init systems do (SIGTERM); the usual way here lets workers finish first, since the event MPM's SIGTERM
+        closes sockets that its workers are just giving back, and now and then dies of it (close_worker_sockets)."""
         pid = self.pid()
         if pid is None or not self.is_running():
             return
+        if not at_once:
+            os.kill(pid, signal.SIGWINCH)
+            wait_for(lambda: not self.children(), "the children to finish", 20, 0.01)
+        # The parent of a graceful stop looks at its children once a second; a signal wakes it.
         os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not is_alive(pid), f"httpd (pid {pid}) to stop", 20)
+        wait_for(lambda: not is_alive(pid), f"httpd (pid {pid}) to stop", 20, 0.02)
 
     def graceful(self, rewrite=True):
         """A reload without ending requests; returns when the new generation serves."""
@@ -250,6 +262,12 @@ DocumentRoot {self.root}/htdocs
             f"the reload (log level {level})",
         )
         wait_for(lambda: is_listening(self.port), "httpd to listen after the reload")
+
+    def set_clock(self, seconds):
+        """The module's clock is so far ahead; only a module built with --enable-test-clock looks at it."""
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(f"{seconds}\n")
+        fresh.rename(self.clock)
 
     def restart(self):
         """Stop and start: shared memory is gone, the database stays."""

@@ -167,7 +167,7 @@ def test_wrong_methods(still, browser, path, allowed):
         response = browser.request(method, still.url(f"/lti/{path}"), b"", [("Content-Type", "application/x-www-form-urlencoded")])
         check_refused(still, response, 405, "method", before)
         assert allowed <= {word.strip() for word in response.header("Allow").split(",")}
-    # Blackboard sends HEAD before the launch (PLATFORMS.md): it must hurt nobody.
+    # Blackboard sends HEAD before the launch: it must hurt nobody.
     assert browser.request("HEAD", still.url(f"/lti/{path}")).status < 500
     assert not browser.cookies
 

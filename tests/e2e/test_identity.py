@@ -245,6 +245,13 @@ def test_many_and_large_forged_headers(still):
     assert [value for name, value in received if name.lower() == "x-lti-role"] == ["learner"]
 
 
+@pytest.mark.parametrize("connection", ["X-LTI-Role", "close, x-lti-user-id", "X-LTI-Name;X-LTI-Remote-User Keep-Alive", ",, X-LTI-Role ,x_lti_role"])
+def test_client_cannot_have_our_headers_left_out(still, connection):
+    """A proxy drops what the Connection header names, so a client must not name ours there."""
+    browser = still.launch("zoe")
+    assert still.echo(browser, headers=[("Connection", connection)]) == still.echo(browser)
+
+
 # --- cookies ----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -424,3 +431,30 @@ def test_hosts_without_a_platform_are_left_alone(make_stage):
     assert Browser().get(other + "/lti/jwks").status == 200  # the application's own page, not ours
     assert "keys" not in Browser().get(other + "/lti/jwks").text
     assert stage.echo(stage.launch("zoe"))["x-lti-name"] == "Zoë Müller"
+
+
+def test_rules_of_the_last_place_count(make_stage):
+    """Neither a redirect from a place with softer rules nor an early question lets in whom the roster has dropped; names follow the place too."""
+    extra = """RewriteEngine On
+RewriteCond expr "%{LTI_ROLE} == 'nobody'"
+RewriteRule "^/" "-" [F]
+<Location "/soft">
+    AuthType LTI
+    Require valid-user
+    LTILiveRoster Off
+    LTIRemoteUser soft-{sub}@{platform}
+    RewriteEngine On
+    RewriteRule "(.*)" "/app/echo" [L]
+</Location>
+<Directory "/">
+    LTIRemoteUser dir-{sub}@{platform}
+</Directory>"""
+    stage = make_stage().configure(pace="LTISyncInterval 1h", extra=extra).start()
+    browser = stage.launch("zoe")
+    stage.wait_roster(browser)
+    assert stage.echo(browser, "/soft/")["x-lti-remote-user"] == stage.echo(browser)["x-lti-remote-user"]
+    assert stage.environment(browser)["REMOTE_USER"].startswith("dir-"), "the name was made before the directory was known"
+    stage.campus.state.drop("BIO1", "zoe")
+    stage.sync_now(stage.launch("ada"))
+    assert stage.status(browser) == (403, "member-left")
+    assert stage.status(browser, "/soft/") == (403, "member-left")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Point 3: from a click in the course into the application, on real parts."""
 import re
+import urllib.parse
 
 import pytest
 from client import Browser
-from httpd import wait_for
+from httpd import free_port, wait_for
 
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
@@ -151,7 +152,7 @@ def test_rotated_key_works_after_a_reload(still, browser):
 
 
 def test_target_that_is_an_end_point_leads_to_the_default_application(still, browser):
-    """Moodle names the launch URL itself as target (PLATFORMS.md); a bare origin is meant the same."""
+    """Moodle names the launch URL itself as target; a bare origin is meant the same."""
     for target in ("/lti/launch", "/", ""):
         for link in still.campus.state.course("BIO1").links.values():
             link.path = target
@@ -211,6 +212,42 @@ def test_end_points_live_under_everything(make_stage, browser, around):
         assert "Welcome, Zoë Müller" in steps.app.text
     if "require" in around:
         assert Browser().get(stage.url("/app/")).status == 401
+
+
+REWRITE_ALL = {
+    "server": 'RewriteEngine On\nRewriteRule "^/(.*)" "http://127.0.0.1:{port}/$1" [P]\n',
+    "directory": '<Directory "{root}/htdocs">\nRewriteEngine On\nRewriteRule "(.*)" "http://127.0.0.1:{port}/$1" [P]\n</Directory>\n',
+}
+
+
+@pytest.mark.parametrize("where", REWRITE_ALL)
+def test_end_points_live_under_a_rewrite_to_a_proxy(make_stage, browser, where):
+    """mod_rewrite asks nobody for no-proxy: nothing that was let in as an end point may reach the application."""
+    stage = make_stage()
+    locations = REWRITE_ALL[where].format(port=stage.httpd.app_port, root=stage.httpd.root) + REQUIRE_ALL
+    stage.configure(pace="LTISync Off", locations=locations).start()
+    assert "keys" in browser.get(stage.url("/lti/jwks")).json()
+    assert browser.get(stage.url("/lti/login")).error == "parameter-missing"
+    assert "Welcome, Zoë Müller" in browser.launch(stage.campus, "BIO1", "zoe").app.text
+    assert Browser().get(stage.url("/app/")).status == 401
+
+
+def test_hosts_share_a_platform_and_nothing_else(make_stage):
+    """The platform stands outside all hosts, as in the sample configuration: each host has its own address, and sessions and states of its own."""
+    stage = make_stage()
+    port = free_port()
+    there = f"http://localhost:{port}"
+    extra = f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName {there}\n{stage.httpd.locations}</VirtualHost>"
+    stage.configure(pace="LTISync Off", extra=extra).start()
+    browser = stage.launch("zoe")
+    elsewhere = browser.get(f"{there}/app/echo")
+    assert (elsewhere.status, elsewhere.error) == (401, "session-invalid")
+    form = browser.prepare(stage.campus, "BIO1", "zoe")
+    form.action = f"{there}/lti/launch"
+    assert browser.submit(form).error == "state-invalid"
+    target = urllib.parse.urlencode({"iss": stage.campus.issuer, "login_hint": "h", "target_link_uri": f"{there}/app/"})
+    login = browser.get(f"{there}/lti/login?{target}")
+    assert urllib.parse.parse_qs(urllib.parse.urlsplit(login.location).query)["redirect_uri"] == [f"{there}/lti/launch"]
 
 
 def test_other_path_for_the_end_points(make_stage, browser):

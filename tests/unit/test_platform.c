@@ -429,6 +429,8 @@ static void own_hosts(void **state)
     assert_int_equal(lti_platform_owns_host(platform, "no url", p), 0);
 }
 
+#define EIGHT_WORDS "{sub}{email}{sub}{email}{sub}{email}{sub}{email}"
+
 static void templates_are_checked(void **state)
 {
     static const struct {
@@ -455,6 +457,8 @@ static void templates_are_checked(void **state)
     }
     assert_code(lti_remote_user_check(NULL, NULL, &err), err, LTI_E_CONFIG);
     assert_ok(lti_remote_user_check("{sub}", NULL, &err), err);
+    assert_ok(lti_remote_user_check(EIGHT_WORDS EIGHT_WORDS, NULL, &err), err);
+    assert_code(lti_remote_user_check(EIGHT_WORDS EIGHT_WORDS "-", NULL, &err), err, LTI_E_CONFIG);
 }
 
 static void remote_user_names(void **state)
