@@ -51,7 +51,7 @@ apr_status_t lti_keycache_child_init(lti_keycache_t *cache, apr_pool_t *pchild, 
 apr_status_t lti_keycache_find(const lti_key_t **key, int *stale, lti_keycache_t *cache, int index, const char *kid, apr_time_t now,
                                apr_pool_t *p, lti_err_t *err);
 
-/** 1: the caller shall fetch, and must end with store or release on the same thread, within 15 seconds. 0: somebody fetches already, or did within the last minute. */
+/** 1: the caller shall fetch, and must end with store or release on the same thread, within 15 seconds. 0: somebody fetches already, or did within the last minute (the last five seconds while no set is known at all). */
 int lti_keycache_claim(lti_keycache_t *cache, int index, apr_time_t now);
 
 /** While somebody else fetches: 1. */

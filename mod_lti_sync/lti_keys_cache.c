@@ -14,6 +14,7 @@
 #define ENTRY_SIZE (64 * 1024)
 #define CLAIM_LIFE apr_time_from_sec(15) /* a claimer that was killed blocks nobody for longer */
 #define TRY_AGAIN apr_time_from_sec(60)  /* SPEC Y-06 */
+#define TRY_FIRST apr_time_from_sec(5) /* while no set is known at all, nobody can come in: a platform that is back is asked soon */
 #define STALE_LIFE apr_time_from_sec(24 * 3600)
 #define AGE_MIN 300 /* SPEC Y-05 */
 #define AGE_MAX (24 * 3600)
@@ -147,7 +148,7 @@ int lti_keycache_claim(lti_keycache_t *cache, int index, apr_time_t now)
 {
     entry_t *entry;
     uint64_t seen, mine;
-    apr_time_t tried_at;
+    apr_time_t tried_at, pause;
 
     if (!is_ready(cache, index))
         return 0;
@@ -156,7 +157,8 @@ int lti_keycache_claim(lti_keycache_t *cache, int index, apr_time_t now)
     if (claim_is_live(seen, now))
         return 0;
     tried_at = atomic_load(&entry->tried_at);
-    if (tried_at != 0 && now - tried_at < TRY_AGAIN && tried_at - now < TRY_AGAIN)
+    pause = atomic_load(&entry->sequence) == 0 ? TRY_FIRST : TRY_AGAIN;
+    if (tried_at != 0 && now - tried_at < pause && tried_at - now < pause)
         return 0;
 
     mine = next_claim(seen, now + CLAIM_LIFE);

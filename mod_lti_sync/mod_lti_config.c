@@ -13,6 +13,7 @@
 #include "lti_http.h"
 #include "lti_json.h"
 #include "lti_snapshot.h"
+#include "mod_lti_config_parts.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -186,13 +187,6 @@ static const char *parse_size(apr_int64_t *value, const char *text, apr_pool_t *
 
 /* --- generic setters: cmd->info is the field's offset -------------------------------------------------------------------- */
 
-static lti_place_t place_of(cmd_parms *cmd, const char *text)
-{
-    lti_place_t place = {.text = text, .file = cmd->directive->filename, .line = cmd->directive->line_num};
-
-    return place;
-}
-
 static void *server_field(cmd_parms *cmd)
 {
     return (char *)mod_lti_config_of(cmd->server) + (apr_size_t)cmd->info;
@@ -351,7 +345,7 @@ static const char *add_key_file(cmd_parms *cmd, void *dir, const char *value)
         return apr_psprintf(cmd->pool, "'%s' is no path", value);
     if (conf->key_files == NULL)
         conf->key_files = apr_array_make(cmd->pool, 2, sizeof(lti_place_t));
-    APR_ARRAY_PUSH(conf->key_files, lti_place_t) = place_of(cmd, path);
+    APR_ARRAY_PUSH(conf->key_files, lti_place_t) = mod_lti_config_place(cmd, path);
     return NULL;
 }
 
@@ -365,7 +359,7 @@ static const char *set_secret_file(cmd_parms *cmd, void *dir, const char *value)
         return refused;
     if ((path = ap_server_root_relative(cmd->pool, value)) == NULL)
         return apr_psprintf(cmd->pool, "'%s' is no path", value);
-    place = place_of(cmd, path);
+    place = mod_lti_config_place(cmd, path);
     mod_lti_config_of(cmd->server)->secret_file = apr_pmemdup(cmd->pool, &place, sizeof(place));
     return NULL;
 }
@@ -469,7 +463,7 @@ static const char *set_remote_user(cmd_parms *cmd, void *dir, const char *value)
     ((lti_dir_config_t *)dir)->remote_user = value;
     if (conf->remote_users == NULL)
         conf->remote_users = apr_array_make(cmd->pool, 2, sizeof(lti_place_t));
-    APR_ARRAY_PUSH(conf->remote_users, lti_place_t) = place_of(cmd, value);
+    APR_ARRAY_PUSH(conf->remote_users, lti_place_t) = mod_lti_config_place(cmd, value);
     return NULL;
 }
 
@@ -511,173 +505,32 @@ static const char *set_roster_access(cmd_parms *cmd, void *dir, const char *valu
     return NULL;
 }
 
-/* --- <LTIPlatform> ------------------------------------------------------------------------------------------------------- */
-
-/* What LTIPreset said; applied when the block is closed, since Blackboard's key set address holds the client id. */
-typedef struct preset_t {
-    lti_family_t family;
-    const char *url;
-    const char *key;
-} preset_t;
-
-#define PRESET_DATA "lti_sync:preset"
-
-static const char *in_platform(cmd_parms *cmd, lti_platform_t **platform)
-{
-    *platform = mod_lti_config_of(cmd->server)->open_platform;
-    if (*platform == NULL)
-        return apr_psprintf(cmd->pool, "%s belongs inside an <LTIPlatform NAME> block", cmd->cmd->name);
-    return NULL;
-}
-
-static const char *set_preset(cmd_parms *cmd, void *dir, const char *family, const char *url, const char *key)
-{
-    lti_platform_t *platform;
-    const char *refused = in_platform(cmd, &platform);
-    preset_t *preset = apr_pcalloc(cmd->temp_pool, sizeof(*preset));
-
-    (void)dir;
-    if (refused != NULL)
-        return refused;
-    preset->family = lti_family_by_name(family);
-    if (preset->family == LTI_FAMILY_OTHER)
-        return apr_psprintf(cmd->pool,
-                            "'%s' is no family: canvas, moodle, blackboard, brightspace, sakai or schoology; for others write "
-                            "LTIIssuer, LTIAuthorizationEndpoint, LTITokenEndpoint and LTIKeySet",
-                            family);
-    preset->url = url;
-    preset->key = key;
-    apr_pool_userdata_setn(preset, PRESET_DATA, NULL, cmd->temp_pool);
-    return NULL;
-}
-
-/* cmd->info: the offset of a text in lti_platform_t. */
-static const char *set_platform_text(cmd_parms *cmd, void *dir, const char *value)
-{
-    lti_platform_t *platform;
-    const char *refused = in_platform(cmd, &platform);
-
-    (void)dir;
-    if (refused != NULL)
-        return refused;
-    if (!lti_json_is_clean(value) || *value == '\0')
-        return apr_psprintf(cmd->pool, "%s is empty or has control characters", cmd->cmd->name);
-    *(const char **)((char *)platform + (apr_size_t)cmd->info) = value;
-    return NULL;
-}
-
-static const char *add_algorithm(cmd_parms *cmd, void *dir, const char *value)
-{
-    lti_platform_t *platform;
-    const char *refused = in_platform(cmd, &platform);
-    lti_alg_t alg = lti_alg_by_name(value);
-
-    (void)dir;
-    if (refused != NULL)
-        return refused;
-    if (alg == LTI_ALG_UNKNOWN)
-        return apr_psprintf(cmd->pool,
-                            "'%s' is no algorithm that a platform may use: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, "
-                            "ES512, EdDSA",
-                            value);
-    platform->algorithms |= LTI_ALG_BIT(alg);
-    return NULL;
-}
-
-static const char *add_deployment(cmd_parms *cmd, void *dir, const char *value)
-{
-    lti_platform_t *platform;
-    const char *refused = in_platform(cmd, &platform);
-
-    (void)dir;
-    if (refused != NULL)
-        return refused;
-    if (ap_cstr_casecmp(value, "any") == 0 || ap_cstr_casecmp(value, "ask") == 0) {
-        if (platform->deployments != LTI_DEPLOYMENT_UNSET)
-            return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
-        platform->deployments = ap_cstr_casecmp(value, "any") == 0 ? LTI_DEPLOYMENT_ANY : LTI_DEPLOYMENT_ASK;
-        return NULL;
-    }
-    if (platform->deployments != LTI_DEPLOYMENT_UNSET && platform->deployments != LTI_DEPLOYMENT_LIST)
-        return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
-    platform->deployments = LTI_DEPLOYMENT_LIST;
-    if (platform->deployment_ids == NULL)
-        platform->deployment_ids = apr_array_make(cmd->pool, 2, sizeof(const char *));
-    APR_ARRAY_PUSH(platform->deployment_ids, const char *) = value;
-    return NULL;
-}
-
-static const char *finish_platform(cmd_parms *cmd, lti_platform_t *platform)
-{
-    preset_t *preset = NULL;
-    void *data = NULL;
-    lti_err_t err;
-
-    apr_pool_userdata_get(&data, PRESET_DATA, cmd->temp_pool);
-    apr_pool_userdata_setn(NULL, PRESET_DATA, NULL, cmd->temp_pool);
-    preset = data;
-    if (preset != NULL && lti_platform_preset(platform, preset->family, preset->url, preset->key, cmd->pool, &err) != APR_SUCCESS)
-        return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
-    if (lti_platform_check(platform, cmd->pool, &err) != APR_SUCCESS)
-        return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
-    return NULL;
-}
-
-static const char *open_platform(cmd_parms *cmd, void *dir, const char *arg)
-{
-    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
-    const char *end = ap_strrchr_c(arg, '>'), *failed, *name;
-    lti_platform_t *platform;
-
-    (void)dir;
-    if ((failed = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT)) != NULL)
-        return failed;
-    if (end == NULL)
-        return "<LTIPlatform NAME> lacks its closing '>'";
-    arg = apr_pstrmemdup(cmd->temp_pool, arg, (apr_size_t)(end - arg));
-    name = ap_getword_conf(cmd->pool, &arg);
-    if (*name == '\0' || strlen(name) > 64 || *arg != '\0' ||
-        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != strlen(name))
-        return "<LTIPlatform NAME> takes one name of letters, digits, '.', '_' and '-', such as <LTIPlatform \"campus\">";
-
-    platform = apr_pcalloc(cmd->pool, sizeof(*platform));
-    platform->name = name;
-    platform->file = cmd->directive->filename;
-    platform->line = cmd->directive->line_num;
-    conf->open_platform = platform;
-    failed = ap_walk_config(cmd->directive->first_child, cmd, cmd->context);
-    conf->open_platform = NULL;
-    if (failed == NULL)
-        failed = finish_platform(cmd, platform);
-    if (failed != NULL)
-        return failed;
-
-    if (conf->platforms == NULL)
-        conf->platforms = apr_array_make(cmd->pool, 4, sizeof(lti_platform_t *));
-    APR_ARRAY_PUSH(conf->platforms, lti_platform_t *) = platform;
-    return NULL;
-}
-
 /* --- the table ------------------------------------------------------------------------------------------------------------- */
 
 #define SERVER_FIELD(field) ((void *)offsetof(lti_server_config_t, field))
 #define PLATFORM_FIELD(field) ((void *)offsetof(lti_platform_t, field))
 
 const command_rec mod_lti_config_directives[] = {
-    AP_INIT_RAW_ARGS("<LTIPlatform", open_platform, NULL, RSRC_CONF,
+    AP_INIT_RAW_ARGS("<LTIPlatform", mod_lti_config_open_platform, NULL, RSRC_CONF,
                      "a registration: its name; the block holds issuer, client id and end points"),
-    AP_INIT_TAKE23("LTIPreset", set_preset, NULL, RSRC_CONF, "family and URL of the platform (and Sakai's tool key)"),
-    AP_INIT_TAKE1("LTIIssuer", set_platform_text, PLATFORM_FIELD(issuer), RSRC_CONF, "issuer, exactly as the platform writes it"),
-    AP_INIT_TAKE1("LTIClientID", set_platform_text, PLATFORM_FIELD(client_id), RSRC_CONF, "client id that the platform gave"),
-    AP_INIT_TAKE1("LTIAuthorizationEndpoint", set_platform_text, PLATFORM_FIELD(authorization_endpoint), RSRC_CONF,
+    AP_INIT_TAKE23("LTIPreset", mod_lti_config_set_preset, NULL, RSRC_CONF,
+                   "family and URL of the platform (and Sakai's tool key)"),
+    AP_INIT_TAKE1("LTIIssuer", mod_lti_config_set_platform_text, PLATFORM_FIELD(issuer), RSRC_CONF,
+                  "issuer, exactly as the platform writes it"),
+    AP_INIT_TAKE1("LTIClientID", mod_lti_config_set_platform_text, PLATFORM_FIELD(client_id), RSRC_CONF,
+                  "client id that the platform gave"),
+    AP_INIT_TAKE1("LTIAuthorizationEndpoint", mod_lti_config_set_platform_text, PLATFORM_FIELD(authorization_endpoint), RSRC_CONF,
                   "where logins are sent"),
-    AP_INIT_TAKE1("LTITokenEndpoint", set_platform_text, PLATFORM_FIELD(token_endpoint), RSRC_CONF,
+    AP_INIT_TAKE1("LTITokenEndpoint", mod_lti_config_set_platform_text, PLATFORM_FIELD(token_endpoint), RSRC_CONF,
                   "where access tokens are asked for"),
-    AP_INIT_TAKE1("LTITokenAudience", set_platform_text, PLATFORM_FIELD(token_audience), RSRC_CONF,
+    AP_INIT_TAKE1("LTITokenAudience", mod_lti_config_set_platform_text, PLATFORM_FIELD(token_audience), RSRC_CONF,
                   "audience of the assertion, where it is not the token end point"),
-    AP_INIT_TAKE1("LTIKeySet", set_platform_text, PLATFORM_FIELD(key_set), RSRC_CONF, "URL of the platform's key set"),
-    AP_INIT_ITERATE("LTIAlgorithms", add_algorithm, NULL, RSRC_CONF, "signature algorithms that the platform may use"),
-    AP_INIT_ITERATE("LTIDeployment", add_deployment, NULL, RSRC_CONF, "any, ask, or the deployment ids that are accepted"),
+    AP_INIT_TAKE1("LTIKeySet", mod_lti_config_set_platform_text, PLATFORM_FIELD(key_set), RSRC_CONF,
+                  "URL of the platform's key set"),
+    AP_INIT_ITERATE("LTIAlgorithms", mod_lti_config_add_algorithm, NULL, RSRC_CONF,
+                    "signature algorithms that the platform may use"),
+    AP_INIT_ITERATE("LTIDeployment", mod_lti_config_add_deployment, NULL, RSRC_CONF,
+                    "any, ask, or the deployment ids that are accepted"),
     AP_INIT_TAKE1("LTIPath", set_path, NULL, RSRC_CONF, "where the end points are"),
     AP_INIT_ITERATE("LTIApplication", add_application, NULL, RSRC_CONF,
                     "path prefixes where launches may land; the first is the default"),

@@ -356,11 +356,12 @@ static void only_usable_public_members_reach_shared_memory(void **state)
     assert_int_equal(found, 1);
 }
 
-static void one_fetch_a_minute_and_the_first_at_once(void **state)
+static void one_fetch_a_minute_once_a_set_is_known(void **state)
 {
     /* SPEC Y-06 */
     lti_keycache_t *cache = cache_of(2, *state);
 
+    fetch(cache, 0, SET(KEY("a", EC1)), 0, NOW - SECONDS(3600));
     assert_int_equal(lti_keycache_fetching(cache, 0, NOW), 0);
     assert_int_equal(lti_keycache_claim(cache, 0, NOW), 1);
     assert_int_equal(lti_keycache_fetching(cache, 0, NOW), 1);
@@ -373,6 +374,16 @@ static void one_fetch_a_minute_and_the_first_at_once(void **state)
     assert_int_equal(lti_keycache_claim(cache, 0, NOW - SECONDS(5)), 0); /* a request that looked at the clock earlier */
     assert_int_equal(lti_keycache_claim(cache, 0, NOW + SECONDS(60) - 1), 0);
     assert_int_equal(lti_keycache_claim(cache, 0, NOW + SECONDS(60)), 1);
+}
+
+static void the_first_set_is_asked_for_again_after_five_seconds(void **state)
+{
+    lti_keycache_t *cache = cache_of(1, *state);
+
+    assert_int_equal(lti_keycache_claim(cache, 0, NOW), 1);
+    lti_keycache_release(cache, 0, NOW);
+    assert_int_equal(lti_keycache_claim(cache, 0, NOW + SECONDS(5) - 1), 0);
+    assert_int_equal(lti_keycache_claim(cache, 0, NOW + SECONDS(5)), 1);
 }
 
 static void a_claim_that_was_never_ended_ends_by_time(void **state)
@@ -907,7 +918,8 @@ int main(void)
         POOL_TEST(a_bad_set_does_not_replace_a_good_one),
         POOL_TEST(a_set_that_does_not_fit_is_refused_whole),
         POOL_TEST(only_usable_public_members_reach_shared_memory),
-        POOL_TEST(one_fetch_a_minute_and_the_first_at_once),
+        POOL_TEST(one_fetch_a_minute_once_a_set_is_known),
+        POOL_TEST(the_first_set_is_asked_for_again_after_five_seconds),
         POOL_TEST(a_claim_that_was_never_ended_ends_by_time),
         POOL_TEST(a_clock_set_back_does_not_block_fetches),
         POOL_TEST(without_a_claim_nothing_is_stored),
