@@ -19,7 +19,7 @@
 
 /** What every transfer of a server has in common. All pointers live as long as the configuration. */
 typedef struct lti_http_options_t {
-    const char *user_agent; /* always sent: some platforms refuse requests without (PLATFORMS.md) */
+    const char *user_agent; /* always sent: some platforms refuse requests without */
     const char *ca_file;    /* NULL: the system's */
     const char *proxy;      /* NULL: none, whatever the environment says */
 } lti_http_options_t;

@@ -117,7 +117,7 @@ void lti_snapshot_abort(lti_snapshot_writer_t *writer, int drop);
 
 /** New standing of a course whose members did not change: state, active, succeeded_at, stale_at. A course that is not here yet gets
  * a slot without a roster: LTI_SNAPSHOT_NO_ROSTER if its version is 0, else LTI_SNAPSHOT_UNKNOWN. The version of a roster that is
- * here stays. */
+ * here stays; a course of version 0 loses it, since its database is a new one. */
 apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_t *course, lti_err_t *err);
 
 /** The version of the roster that is published for this course, -1 if there is none here. */

@@ -13,6 +13,10 @@
 #define NRPS_CLAIM "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
 #define NRPS_URL_MAX 2048 /* SPEC N-01 */
 #define LOCALE_MAX 64
+#define CUSTOM_NAME_MAX 255
+#define CUSTOM_VALUE_MAX 8192 /* SPEC S-21: what environments and headers can carry */
+#define CUSTOM_BYTES_MAX 32768
+#define CUSTOM_COUNT_MAX 256
 #define COURSE_TYPE "http://purl.imsglobal.org/vocab/lis/v2/course#"
 
 const json_t *lti_claim_member(const json_t *object, const char *name)
@@ -212,12 +216,19 @@ static void read_custom(const lti_reading_t *reading)
     json_t *custom = json_object_get(reading->claims, LTI_CLAIM("custom"));
     const char *name;
     json_t *value;
+    apr_size_t bytes = 0, size;
+    int count = 0;
 
     json_object_foreach(custom, name, value)
     {
         const char *text = custom_text(value, reading->p);
-        if (text == NULL || name[0] == '\0' || !lti_json_is_clean(name))
+        if (text == NULL || name[0] == '\0' || strlen(name) > CUSTOM_NAME_MAX || !lti_json_is_clean(name))
             continue;
+        size = strlen(name) + strlen(text);
+        if (strlen(text) > CUSTOM_VALUE_MAX || size > CUSTOM_BYTES_MAX - bytes || count == CUSTOM_COUNT_MAX)
+            continue;
+        bytes += size;
+        count++;
         if (reading->launch->custom == NULL)
             reading->launch->custom = apr_table_make(reading->p, 8);
         apr_table_addn(reading->launch->custom, apr_pstrdup(reading->p, name), text);

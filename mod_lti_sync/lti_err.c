@@ -215,7 +215,7 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
     [LTI_E_LEASE_LOST] = {"lease-lost", LTI_ERR_STORE, 503, LATER, "Another node works on this course; nothing to do."},
 
     [LTI_E_STORE] = {"store", LTI_ERR_STORE, 503, LATER,
-                     "The database failed; the log line has its words. Check DBDParams and the database server."},
+                     "The database failed; the log line has its words. Check DBDParams and the database server; the directory of an SQLite file must belong to the User of this server."},
     [LTI_E_STORE_BUSY] = {"store-busy", LTI_ERR_STORE, 503, LATER, "The database stayed locked for too long."},
     [LTI_E_SCHEMA_NEWER] = {"schema-newer", LTI_ERR_CONFIG, 503, LATER,
                             "The tables were made by a newer release of this module: install that release on this node too."},

@@ -498,10 +498,13 @@ static void look(lti_refresh_t *engine, apr_time_t now)
     rv = look_with(engine, db, now, &err);
     give_back(engine, db);
     apr_pool_clear(engine->scratch);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS) {
         store_works(engine);
-    else
-        store_failed(engine, &err, now);
+        return;
+    }
+    /* Perhaps it is the tables that are gone, since somebody restored the database from nothing. */
+    engine->schema_ready = 0;
+    store_failed(engine, &err, now);
 }
 
 apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_options_t *options, apr_pool_t *p, lti_err_t *err)

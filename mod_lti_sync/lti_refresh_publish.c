@@ -177,6 +177,9 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
     rv = lti_db_change_number(&number, db, p, err);
     if (rv != APR_SUCCESS || (publisher->loaded && number == publisher->seen))
         return rv;
+    /* Numbers only grow: this is another database, or an older state of it. */
+    if (number < publisher->seen)
+        publisher->seen = 0;
     changed = apr_array_make(p, 16, sizeof(lti_course_t));
     rv = lti_db_courses_changed(db, publisher->seen, note_changed, changed, p, err);
     if (rv != APR_SUCCESS)

@@ -530,13 +530,14 @@ apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_
     slot = lti_slot_find(writer->snapshot, key, NULL);
     if (slot != NULL)
         lti_slot_read(&next, slot);
-    if (next.head < writer->snapshot->chunk_count) {
+    if (next.head < writer->snapshot->chunk_count && course->version > 0) {
         int64_t version = next.version; /* of the members that are here, whatever the caller says */
 
         fill_slot(&next, course);
         next.version = version;
     } else {
-        /* A course that has a roster in the database but not here must not look as if it had none. */
+        /* A course that has a roster in the database but not here must not look as if it had none; one that has none there (it is a
+         * new database) must not keep the old one's. */
         fill_slot(&next, course);
         next.head = course->version > 0 ? HEAD_UNKNOWN : HEAD_ABSENT;
     }

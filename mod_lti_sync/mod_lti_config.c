@@ -202,10 +202,34 @@ static const char *only_main(cmd_parms *cmd)
     return NULL;
 }
 
+/* Durations with which nothing would work, or (a wide skew) with which an old launch would be a good one (SPEC S-12). */
+static const char *check_range(cmd_parms *cmd, apr_interval_time_t value)
+{
+    static const struct {
+        const char *name;
+        int least, most; /* seconds; 0: no limit */
+        const char *advice;
+    } ranges[] = {{"LTISessionLifetime", 1, 0, "a time of at least 1s, such as 8h"},
+                  {"LTIClockSkew", 0, 300, "at most 5m, such as 60s"},
+                  {"LTISyncInterval", 1, 0, "a time of at least 1s, such as 15m; LTISync Off fetches no rosters"},
+                  {"LTISyncTimeout", 1, 0, "a time of at least 1s, such as 60s"}};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        if (strcmp(cmd->cmd->name, ranges[i].name) == 0 &&
+            (value < apr_time_from_sec(ranges[i].least) || (ranges[i].most != 0 && value > apr_time_from_sec(ranges[i].most))))
+            return apr_pstrcat(cmd->pool, ranges[i].name, " takes ", ranges[i].advice, NULL);
+    }
+    return NULL;
+}
+
 static const char *set_duration(cmd_parms *cmd, void *dir, const char *value)
 {
+    apr_interval_time_t *field = server_field(cmd);
+    const char *refused = mod_lti_config_duration(field, value, cmd->pool);
+
     (void)dir;
-    return mod_lti_config_duration(server_field(cmd), value, cmd->pool);
+    return refused != NULL ? refused : check_range(cmd, *field);
 }
 
 static const char *set_main_duration(cmd_parms *cmd, void *dir, const char *value)
@@ -219,6 +243,15 @@ static const char *set_size(cmd_parms *cmd, void *dir, const char *value)
 {
     (void)dir;
     return parse_size(server_field(cmd), value, cmd->pool);
+}
+
+static const char *set_launch_size(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = set_size(cmd, dir, value);
+
+    if (refused == NULL && mod_lti_config_of(cmd->server)->max_launch_size < 4096)
+        refused = "LTIMaxLaunchSize is below what any launch takes: write 256K, or at least 4K";
+    return refused;
 }
 
 static const char *set_shared_memory(cmd_parms *cmd, void *dir, const char *value)
@@ -277,6 +310,18 @@ static const char *set_main_count(cmd_parms *cmd, void *dir, const char *value)
 
 /* --- server directives of their own kind ------------------------------------------------------------------------------------ */
 
+/* Requests come without these: httpd has resolved them. */
+static int has_odd_segment(const char *path)
+{
+    for (; *path == '/'; path += strcspn(path, "/")) {
+        apr_size_t length = strcspn(++path, "/");
+
+        if ((length == 0 && *path == '/') || (length == 1 && path[0] == '.') || (length == 2 && path[0] == '.' && path[1] == '.'))
+            return 1;
+    }
+    return 0;
+}
+
 static const char *set_path(cmd_parms *cmd, void *dir, const char *value)
 {
     apr_size_t length = strlen(value);
@@ -284,7 +329,7 @@ static const char *set_path(cmd_parms *cmd, void *dir, const char *value)
     (void)dir;
     while (length > 1 && value[length - 1] == '/')
         length--;
-    if (value[0] != '/' || length < 2 ||
+    if (value[0] != '/' || length < 2 || has_odd_segment(value) ||
         strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/") != strlen(value))
         return apr_psprintf(cmd->pool, "'%s' must be a path of its own that starts with /, such as /lti", value);
     mod_lti_config_of(cmd->server)->path = apr_pstrmemdup(cmd->pool, value, length);
@@ -296,7 +341,7 @@ static const char *add_application(cmd_parms *cmd, void *dir, const char *value)
     lti_server_config_t *conf = mod_lti_config_of(cmd->server);
 
     (void)dir;
-    if (value[0] != '/' || value[1] == '/' || strpbrk(value, "?#\\%") != NULL || !lti_json_is_clean(value))
+    if (value[0] != '/' || has_odd_segment(value) || strpbrk(value, "?#\\%") != NULL || !lti_json_is_clean(value))
         return apr_psprintf(cmd->pool, "'%s' must be a path prefix of this site, such as /app/", value);
     if (conf->applications == NULL)
         conf->applications = apr_array_make(cmd->pool, 2, sizeof(const char *));
@@ -541,7 +586,7 @@ const command_rec mod_lti_config_directives[] = {
                   "how long a session lasts at most"),
     AP_INIT_TAKE1("LTISessionIdle", set_duration, SERVER_FIELD(session_idle), RSRC_CONF, "how long a session lasts unused"),
     AP_INIT_TAKE1("LTIClockSkew", set_duration, SERVER_FIELD(clock_skew), RSRC_CONF, "tolerated difference of clocks"),
-    AP_INIT_TAKE1("LTIMaxLaunchSize", set_size, SERVER_FIELD(max_launch_size), RSRC_CONF, "largest launch form"),
+    AP_INIT_TAKE1("LTIMaxLaunchSize", set_launch_size, SERVER_FIELD(max_launch_size), RSRC_CONF, "largest launch form"),
     AP_INIT_TAKE1("LTIAnonymous", set_anonymous, NULL, RSRC_CONF, "refuse or allow launches without a user"),
     AP_INIT_FLAG("LTIStrictRoles", set_server_flag, SERVER_FIELD(strict_roles), RSRC_CONF, "take full role URIs only"),
     AP_INIT_ITERATE("LTIMessageTypes", add_message_type, NULL, RSRC_CONF, "message types that are taken"),

@@ -92,26 +92,28 @@ static int collect_platforms(apr_array_header_t *all, const lti_server_config_t 
     return faults;
 }
 
-/* mod_dbd keeps its configuration to itself: whether there is a database for a server is read off the configuration tree. */
-static int tree_has_driver(const ap_directive_t *node)
+/* mod_dbd keeps its configuration to itself: whether there is a database for a server is read off the configuration tree. The last of several counts. */
+static const ap_directive_t *find_directive(const ap_directive_t *node, const char *name)
 {
+    const ap_directive_t *found = NULL;
+
     for (; node != NULL; node = node->next) {
-        if (ap_cstr_casecmp(node->directive, "DBDriver") == 0)
-            return 1;
+        if (ap_cstr_casecmp(node->directive, name) == 0)
+            found = node;
     }
-    return 0;
+    return found;
 }
 
-static int vhost_has_driver(const server_rec *s)
+static const ap_directive_t *find_host(const server_rec *s)
 {
     const ap_directive_t *node;
 
     for (node = ap_conftree; node != NULL; node = node->next) {
         if (ap_cstr_casecmp(node->directive, "<VirtualHost") == 0 && s->defn_name != NULL && node->filename != NULL &&
             strcmp(node->filename, s->defn_name) == 0 && (unsigned)node->line_num == s->defn_line_number)
-            return tree_has_driver(node->first_child);
+            return node->first_child;
     }
-    return 0;
+    return NULL;
 }
 
 /* One database serves all virtual hosts: the main server's if it has one, else that of the first virtual host with a platform and a driver. */
@@ -119,13 +121,34 @@ static server_rec *find_database(server_rec *main_server)
 {
     server_rec *s;
 
-    if (tree_has_driver(ap_conftree))
+    if (find_directive(ap_conftree, "DBDriver") != NULL)
         return main_server;
     for (s = main_server->next; s != NULL; s = s->next) {
-        if (mod_lti_config_of(s)->platforms != NULL && vhost_has_driver(s))
+        if (mod_lti_config_of(s)->platforms != NULL && find_directive(find_host(s), "DBDriver") != NULL)
             return s;
     }
     return NULL;
+}
+
+/* Without a file SQLite gives each connection a database of its own, which is gone with it: a launch could be replayed. */
+static int check_sqlite_file(server_rec *found, server_rec *main_server, apr_pool_t *ptemp)
+{
+    const ap_directive_t *tree = found == main_server ? ap_conftree : find_host(found);
+    const ap_directive_t *driver = find_directive(tree, "DBDriver"), *params = find_directive(tree, "DBDParams");
+    const char *args = driver->args, *file = "";
+
+    if (params == NULL && tree != ap_conftree)
+        params = find_directive(ap_conftree, "DBDParams");
+    if (params != NULL) {
+        const char *text = params->args;
+
+        file = ap_getword_conf(ptemp, &text);
+    }
+    if (strcmp(ap_getword_conf(ptemp, &args), "sqlite3") != 0 || (*file != '\0' && ap_strstr_c(file, ":memory:") == NULL))
+        return 0;
+    complain(found, driver->filename, driver->line_num,
+             "DBDriver sqlite3 has no file: write DBDParams /path/of/the/file, its directory owned by the User of this server");
+    return 1;
 }
 
 static int check_database(const lti_platform_t *first, server_rec *main_server, apr_pool_t *ptemp)
@@ -153,7 +176,7 @@ static int check_database(const lti_platform_t *first, server_rec *main_server, 
     }
     for (s = main_server; s != NULL; s = s->next)
         mod_lti_config_of(s)->db_server = found;
-    return 0;
+    return check_sqlite_file(found, main_server, ptemp);
 }
 
 static int check_templates(const lti_server_config_t *conf, int platforms, apr_pool_t *ptemp, server_rec *s)
@@ -191,6 +214,42 @@ static void separate(apr_pool_t *pconf, server_rec *main_server)
     }
 }
 
+/* What lies below LTIPath is answered by this module: an application there would never be reached. */
+static const char *find_hidden(const lti_server_config_t *conf)
+{
+    apr_size_t length = strlen(conf->path);
+    int i;
+
+    for (i = 0; i < conf->applications->nelts; i++) {
+        const char *prefix = APR_ARRAY_IDX(conf->applications, i, const char *);
+
+        if (strncmp(prefix, conf->path, length) == 0 && (prefix[length] == '/' || prefix[length] == '\0'))
+            return prefix;
+    }
+    return NULL;
+}
+
+/* Whether launches have a place to land in a host with platforms. */
+static int check_applications(const lti_server_config_t *conf, apr_pool_t *ptemp, server_rec *s)
+{
+    const lti_platform_t *first = APR_ARRAY_IDX(conf->platforms, 0, lti_platform_t *);
+    const char *hidden = conf->applications != NULL ? find_hidden(conf) : NULL;
+
+    if (conf->applications != NULL && hidden == NULL)
+        return 0;
+    if (hidden != NULL)
+        complain(
+            s, first->file, first->line,
+            apr_psprintf(ptemp,
+                         "<LTIPlatform \"%s\"> leads to LTIApplication %s, which lies below LTIPath %s, where the end points are: "
+                         "write another LTIPath, such as /lti",
+                         first->name, hidden, conf->path));
+    else
+        complain(s, first->file, first->line,
+                 apr_psprintf(ptemp, "<LTIPlatform \"%s\"> leads nowhere: " DEFAULT_APPLICATION_HELP, first->name));
+    return 1;
+}
+
 int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_array_header_t *all = apr_array_make(pconf, 8, sizeof(lti_platform_t *));
@@ -208,15 +267,8 @@ int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_
         lti_server_config_t *conf = mod_lti_config_of(s);
 
         faults += check_templates(conf, all->nelts, ptemp, s);
-        if (conf->platforms == NULL)
-            continue;
-        if (conf->applications == NULL) {
-            const lti_platform_t *first = APR_ARRAY_IDX(conf->platforms, 0, lti_platform_t *);
-
-            complain(s, first->file, first->line,
-                     apr_psprintf(ptemp, "<LTIPlatform \"%s\"> leads nowhere: " DEFAULT_APPLICATION_HELP, first->name));
-            faults++;
-        }
+        if (conf->platforms != NULL)
+            faults += check_applications(conf, ptemp, s);
     }
     if (all->nelts > 0)
         faults += check_database(APR_ARRAY_IDX(all, 0, lti_platform_t *), main_server, ptemp);

@@ -16,8 +16,10 @@
 
 APLOG_USE_MODULE(lti_sync);
 
-#define HEADER_MAX 4096   /* bytes of one value */
-#define HEADERS_MAX 16384 /* bytes of all names and values that we add */
+#define HEADER_MAX 4096     /* bytes of one value */
+#define HEADERS_MAX 16384   /* bytes of all names and values that we add */
+#define HEADER_COUNT_MAX 64 /* servers take 100 in all, and a browser sends some 20 */
+#define TRUNCATED_MAX 1024  /* bytes of the list of what was cut */
 
 /* --- scrubbing ------------------------------------------------------------------------------------------------------- */
 
@@ -150,7 +152,10 @@ static const char *roster_age(const mod_lti_identity_t *identity, apr_pool_t *p)
 }
 
 #define HEADER(header) header, sizeof(header) - 1
-#define ROW(name, header, ...) {name, HEADER(header), __VA_ARGS__}
+#define ROW(name, header, ...)            \
+    {                                     \
+        name, HEADER(header), __VA_ARGS__ \
+    }
 #define LAUNCH(field) offsetof(lti_launch_t, field), NULL
 #define COMPUTED(fn) 0, fn
 
@@ -205,6 +210,7 @@ typedef struct export_state_t {
     put_fn *put_env;
     put_fn *put_header;
     apr_size_t header_bytes;
+    int header_count;
     const char *truncated; /* names of headers that were cut or left out, joined by commas */
 } export_state_t;
 
@@ -260,6 +266,14 @@ static const char *cut(const char *value, apr_size_t max, apr_pool_t *p)
     return apr_pstrmemdup(p, value, length);
 }
 
+static void note_truncated(export_state_t *state, const char *header)
+{
+    if (state->truncated == NULL)
+        state->truncated = header;
+    else if (strlen(state->truncated) + strlen(header) < TRUNCATED_MAX)
+        state->truncated = apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
+}
+
 static void add_header(export_state_t *state, const char *header, apr_size_t header_length, const char *value)
 {
     apr_size_t length;
@@ -270,13 +284,14 @@ static void add_header(export_state_t *state, const char *header, apr_size_t hea
     if (length > HEADER_MAX) {
         value = cut(value, HEADER_MAX, state->r->pool);
         length = strlen(value);
-        state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
+        note_truncated(state, header);
     }
-    if (state->header_bytes + length + header_length > HEADERS_MAX) {
-        state->truncated = state->truncated == NULL ? header : apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
+    if (state->header_bytes + length + header_length > HEADERS_MAX || state->header_count == HEADER_COUNT_MAX) {
+        note_truncated(state, header);
         return;
     }
     state->header_bytes += length + header_length;
+    state->header_count++;
     state->put_header(state->r->headers_in, header, value);
 }
 
@@ -377,6 +392,25 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
         state.put_header(r->headers_in, "X-LTI-Truncated", state.truncated);
 }
 
+/* What scripts call our headers; a page with SSI hands these on too. */
+static int is_header_variable(const char *name)
+{
+    return reads_as(name, "http_x_lti_", 0);
+}
+
+/* A sub-request begins with a copy of what was told to its main request; where less is to be told, the rest is taken back. */
+static void take_back(request_rec *r, const mod_lti_identity_t *identity)
+{
+    int pass = identity->standing == MOD_LTI_PRESENT ? mod_lti_config_pass(mod_lti_config_of_dir(r)) : 0;
+
+    if (!(pass & LTI_PASS_HEADERS)) {
+        unset_all(r->headers_in, is_our_header, r->pool);
+        unset_all(r->subprocess_env, is_header_variable, r->pool);
+    }
+    if (!(pass & LTI_PASS_ENV))
+        unset_all(r->subprocess_env, is_our_variable, r->pool);
+}
+
 /* What was made for one person is not for shared caches, unless the application said so itself. */
 static apr_status_t mark_private(ap_filter_t *filter, apr_bucket_brigade *brigade)
 {
@@ -409,6 +443,8 @@ int mod_lti_environment_export(request_rec *r)
         unset_all(r->headers_in, is_remote_user, r->pool);
     identity = mod_lti_identity_of(r);
     mod_lti_cookie_withhold(r, conf->cookie_name);
+    if (r->main != NULL && identity->session != NULL)
+        take_back(r, identity);
     if (identity->standing == MOD_LTI_PRESENT) {
         export_identity(r, identity);
         mod_lti_identity_renew(r, identity);

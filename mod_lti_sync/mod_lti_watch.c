@@ -117,8 +117,8 @@ static void on_event(void *baton, const lti_event_t *event)
         break;
     case LTI_EVENT_STORE_DOWN:
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     "LTI0305: the database does not answer, rosters are not refreshed until it does: %s",
-                     event->err != NULL ? event->err->text : "");
+                     "LTI0305: the database does not answer, rosters are not refreshed until it does: %s. %s",
+                     event->err != NULL ? event->err->text : "no details", lti_err_info(LTI_E_STORE)->admin);
         break;
     case LTI_EVENT_STORE_UP:
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0306: the database answers again");

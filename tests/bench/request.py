@@ -36,6 +36,7 @@ from client import Browser  # noqa: E402
 from httpd import HTTPD, MODULES, ROOT, Httpd, find_module, free_port, is_listening, wait_for  # noqa: E402
 
 PEOPLE = 1000
+WARM_UP = 200  # requests, so that every thread has done once what it does only once
 TARGET = "/file/small.txt"
 PROBE = "/probe/small.txt"
 # What a browser sends along.
@@ -48,15 +49,18 @@ HEADERS = {
 OIDC_MODULE = Path(MODULES) / "mod_auth_openidc.so"
 
 # The probe tells what the application would be told; the measured address is protected in the same way.
-PLAIN = """<LocationMatch "^/(file|probe)">
-    Require expr "%{HTTP_COOKIE} =~ /lti_/"
-</LocationMatch>"""
-BEHIND = """<LocationMatch "^/(file|probe)">
-    AuthType TYPE
-    Require valid-user
-</LocationMatch>
+PLAIN = """Require expr "%{HTTP_COOKIE} =~ /lti_/\""""
+BEHIND = """AuthType TYPE
+Require valid-user"""
+LOCATIONS = """<Directory "/">
+    AllowOverride None
+</Directory>
+<Location "/file">
+PROTECTION
+</Location>
 <Location "/probe">
-    Header set X-Told "%{REMOTE_USER}e STATE"
+PROTECTION
+Header set X-Told "%{REMOTE_USER}e STATE"
 </Location>"""
 
 
@@ -66,25 +70,34 @@ BEHIND = """<LocationMatch "^/(file|probe)">
 class Server(Httpd):
     """`title` and the cookie header that its requests carry."""
 
-    def __init__(self, title, locations, campus=None, port=None, mpm="event"):
+    def __init__(self, title, protection, told="", campus=None, port=None, mpm="event"):
         super().__init__(campus, port, mpm)
-        self.title, self.locations, self.cookie = title, locations, ""
+        self.title, self.cookie = title, ""
+        self.locations = LOCATIONS.replace("PROTECTION", protection).replace("STATE", told)
         self.service = ""
-        self.extra = "MaxKeepAliveRequests 0\nKeepAliveTimeout 60\n"
+        self.extra = "MaxKeepAliveRequests 0\nKeepAliveTimeout 60"
         self.log_level = "warn"
+        self.threads = 2  # of a child; the fewer, the better instructions repeat. Under load the event MPM needs more to keep connections
         for folder in ("file", "probe"):
             self.put(f"{folder}/small.txt", "a small file\n" * 8)
 
     def sign_in(self):
         """Before each measurement."""
 
+    def must_call(self):
+        """Functions that a measured request must reach, and such that it must not."""
+        return ()
+
     def must_not_call(self):
-        """Functions that a measured request must not reach."""
         return ()
 
     def text(self):
         # A log line of each request would cost all three the same and hide a part of the difference.
-        return re.sub(r"^CustomLog .*$", "", super().text(), flags=re.M)
+        text = re.sub(r"^CustomLog .*$", "", super().text(), flags=re.M)
+        if self.mpm == "event":
+            text = re.sub(r"^(ThreadsPerChild|ThreadLimit) .*$", rf"\1 {self.threads}", text, flags=re.M)
+            text = re.sub(r"^(MaxRequestWorkers|MaxSpareThreads) .*$", rf"\1 {4 * self.threads}", text, flags=re.M)
+        return text
 
     def headers(self):
         return {**HEADERS, **({"Cookie": self.cookie} if self.cookie else {})}
@@ -107,10 +120,13 @@ class WithLti(Server):
         port = free_port()
         campus = Campus(tool_base=f"http://localhost:{port}")
         state = "%{LTI_ROSTER_STATE}e %{LTI_ROSTER_SIZE}e %{LTI_NAME}e"
-        super().__init__("mod_lti_sync", BEHIND.replace("TYPE", "LTI").replace("STATE", state), campus, port, mpm)
+        super().__init__("mod_lti_sync", BEHIND.replace("TYPE", "LTI"), state, campus, port, mpm)
         campus.page_cap = 500
         self.module_config = self.module_config.replace("LTISyncInterval 2s", "LTISyncInterval 1h")
         fill(campus.state)
+
+    def must_call(self):
+        return ("lti_snapshot_lookup", "lti_unseal")
 
     def must_not_call(self):
         return ("lti_db_course_read", "lti_db_member_read")
@@ -142,7 +158,7 @@ class WithOidc(Server):
     ISSUER, CLIENT_ID, SECRET = "https://provider.example.edu", "bench", "a-secret-of-the-bench-only-0123456789"
 
     def __init__(self, mpm):
-        super().__init__("mod_auth_openidc", BEHIND.replace("TYPE", "openid-connect").replace("STATE", "%{OIDC_CLAIM_email}e"), mpm=mpm)
+        super().__init__("mod_auth_openidc", BEHIND.replace("TYPE", "openid-connect"), "%{OIDC_CLAIM_email}e", mpm=mpm)
         self.module, self.database = None, ""
         self.module_config = f"""LoadModule auth_openidc_module {OIDC_MODULE}
 OIDCProviderIssuer {self.ISSUER}
@@ -208,48 +224,44 @@ FACTS = {
 
 
 def send(server, count):
-    """Requests over one kept connection."""
+    """Requests over one kept connection, each when httpd has finished with the one before: so the way through httpd is always the same."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     for _ in range(count):
         connection.request("GET", TARGET, headers={"Host": f"localhost:{server.port}", **server.headers()})
         answer = connection.getresponse()
         answer.read()
         assert answer.status == 200, answer.status
+        time.sleep(0.01)
     connection.close()
 
 
-def read_profile(path):
-    """(instructions, names of functions that ran) of one thread."""
-    text = path.read_text(errors="replace")
-    total = re.search(r"^(?:totals|summary): (\d+)", text, re.M)
-    return int(total[1]) if total else 0, set(re.findall(r"^c?fn=\(\d+\) ([^\n']+)", text, re.M))
+# Counted from the first byte of a connection to its end, in the threads that serve: not start and end, nor what keeps rosters fresh by the clock.
+CALLGRIND = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=ap_run_process_connection"]
 
 
 def count_instructions(server, count, folder):
-    """Of the threads that served requests: neither that of start and end, nor the one that keeps rosters fresh by the clock."""
     server.write()
-    command = ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/profile", HTTPD, "-d", str(server.root)]
+    profile, command = folder / "profile", [HTTPD, "-d", str(server.root), "-f", str(server.conf), "-X"]
+    profile.touch()
+    profile.chmod(0o666)  # opened by root, written by the server's user
     with open(folder / "valgrind.log", "wb") as log:
-        process = subprocess.Popen([*command, "-f", str(server.conf), "-X"], stdout=log, stderr=log)
+        process = subprocess.Popen([*CALLGRIND, f"--callgrind-out-file={profile}", *command], stdout=log, stderr=log)
     try:
         wait_for(lambda: process.poll() is not None or is_listening(server.port), "httpd under valgrind to listen", 60)
         assert process.poll() is None, (folder / "valgrind.log").read_text()
         time.sleep(5)  # until the first turn of the watch thread has put the roster into shared memory
         server.sign_in()
+        send(server, WARM_UP)
         send(server, count)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    total, seen = 0, set()
-    for path in folder.glob("profile-*"):
-        instructions, names = read_profile(path)
-        if "ap_run_process_connection" in names:
-            total += instructions
-            seen |= names
-    assert total > 0, f"no profile in {folder}: " + (folder / "valgrind.log").read_text()
+    text = profile.read_text(errors="replace")
     for name in server.must_not_call():
-        assert name not in seen, f"a request asked the database ({name}): the roster was not in shared memory"
-    return total
+        assert f") {name}\n" not in text, f"a request asked the database ({name}): the roster was not in shared memory"
+    for name in server.must_call():
+        assert f") {name}\n" in text, f"{name} was not called: is the module stripped?"
+    return int(re.search(r"^(?:totals|summary): (\d+)", text, re.M)[1])
 
 
 def measure_instructions(servers, runs, keep):
@@ -260,7 +272,7 @@ def measure_instructions(servers, runs, keep):
         for count in runs:
             folder = Path(keep or tempfile.mkdtemp(prefix="lti-bench-")) / f"{server.title.replace(' ', '-')}-{count}"
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o777)  # the profile is written by the server's user
+            folder.chmod(0o777)
             folder.parent.chmod(0o755)
             totals.append(count_instructions(server, count, folder))
             if not keep:
@@ -292,20 +304,9 @@ def run_wrk(server, seconds):
     return rate, (processor_time(server) - before) / requests / 1000
 
 
-# As httpd comes: with as few threads as the tests have, the event MPM closes kept connections under load.
-THREADS = """ServerLimit 4
-ThreadLimit 25
-ThreadsPerChild 25
-MaxRequestWorkers 100
-MinSpareThreads 25
-MaxSpareThreads 100
-"""
-
-
 def measure_throughput(servers, rounds, seconds):
     for server in servers:
-        if server.mpm == "event":
-            server.extra += THREADS
+        server.threads = 25
         server.start()
         server.sign_in()
         run_wrk(server, 1)

@@ -548,6 +548,16 @@ def test_custom_claims_cannot_be_more_than_text(still, browser):
     assert all("\r" not in name and "\n" not in name for name in environment)
 
 
+@pytest.mark.parametrize("customs", [{f"k{number}": "v" for number in range(4000)}, {"k": "v" * 90000}, {f"k{number}": "v" * 8000 for number in range(9)}])
+def test_custom_claims_cannot_choke_the_application(still, browser, customs):
+    """Programs do not start with a huge environment, and servers refuse more than a hundred headers."""
+    still.campus.tamper_claims = claim(LTI + "custom", customs)
+    browser.launch(still.campus, "BIO1", "zoe")
+    told = still.echo(browser)
+    assert len(told) <= 66 and sum(len(name) + len(value) for name, value in told.items()) <= 20 * 1024
+    assert told["x-lti-name"] == still.environment(browser)["LTI_NAME"] == "Zoë Müller"
+
+
 @pytest.mark.parametrize("cookie", ["lti_AAAAAAAAAAAAAAAA=1.5f.AAAA", "lti_=;lti_x", "lti_AAAAAAAAAAAAAAAA=" + "A" * 5000, "lti_A=\xff\xfe", ";;;==,,"])
 def test_broken_session_cookies_are_no_session(still, cookie):
     response = Browser().get(still.url("/app/echo"), {"Cookie": cookie})

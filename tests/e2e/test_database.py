@@ -158,3 +158,20 @@ def test_restart_of_the_database_server_under_load(stage):
         wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches", 15)
     stage.campus.state.enrol("BIO1", "rosa")
     stage.wait_roster(people["ada"], timeout=90)
+
+
+def test_tables_that_were_lost_are_made_anew(stage):
+    """The database was restored from nothing while httpd ran: nobody has to restart it, and nothing of before is shown as today's roster."""
+    stage.httpd.allow_log(FAULTS)
+    people = dropped_and_promoted(stage)
+    tables = ("lti_context", "lti_sync", "lti_member", "lti_staging", "lti_nonce", "lti_launch", "lti_schema")
+    for table in tables:
+        stage.httpd.store.execute(f"DROP TABLE {table}")
+    wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches", 30, 0.5)
+    stage.campus.state.enrol("BIO1", "rosa")
+    key = stage.echo(people["ada"])["x-lti-course-key"]
+    address = f"{stage.httpd.roster_url}?course={key}"
+    wait_for(lambda: Browser().get(address).status == 200 and set(stage.members(key)) == stage.enrolled(), "the new roster", 30)
+    rosa = stage.launch("rosa")
+    stage.campus.state.drop("BIO1", "rosa")
+    wait_for(lambda: stage.status(rosa) == (403, "member-left"), "the drop", 20)

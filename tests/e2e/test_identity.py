@@ -433,6 +433,21 @@ def test_hosts_without_a_platform_are_left_alone(make_stage):
     assert stage.echo(stage.launch("zoe"))["x-lti-name"] == "Zoë Müller"
 
 
+def test_sub_request_is_told_no_more_than_its_place_allows(make_stage):
+    extra = """<LocationMatch "^/open(-cgi)?/">
+    LTIPassIdentity none
+</LocationMatch>
+<Location "/page.html">
+    Options +Includes
+    SetOutputFilter INCLUDES
+</Location>"""
+    stage = make_stage()
+    stage.httpd.put("page.html", '<!--#echo var="LTI_NAME" encoding="none" --><!--#include virtual="/open/echo" --><!--#include virtual="/open-cgi/class.cgi?echo" -->')
+    stage.configure(pace="LTISync Off", extra=extra).start()
+    page = stage.launch("zoe").get(stage.url("/page.html")).text
+    assert page.startswith("Zoë Müller") and page.count("Müller") == 1 and "LTI_USER_ID" not in page
+
+
 def test_rules_of_the_last_place_count(make_stage):
     """Neither a redirect from a place with softer rules nor an early question lets in whom the roster has dropped; names follow the place too."""
     extra = """RewriteEngine On

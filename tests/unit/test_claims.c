@@ -476,6 +476,28 @@ static void custom_parameters(void **state) /* SPEC K-18, K-19 */
     assert_null(launched(p, CLAIM "custom", "{\"a\":\"$User.id\"}")->custom);
 }
 
+/* `count` parameters of `length` bytes each. */
+static const char *many_customs(int count, int length, apr_pool_t *p)
+{
+    const char *value = apr_psprintf(p, "%0*d", length, 0), *text = "{";
+
+    for (int i = 0; i < count; i++)
+        text = apr_psprintf(p, "%s%s\"k%03d\":\"%s\"", text, i == 0 ? "" : ",", i, value);
+    return apr_pstrcat(p, text, "}", NULL);
+}
+
+static void custom_parameters_have_limits(void **state) /* SPEC S-21: an environment that is too large lets no program start */
+{
+    apr_pool_t *p = *state;
+
+    assert_int_equal(apr_table_elts(launched(p, CLAIM "custom", many_customs(256, 10, p))->custom)->nelts, 256);
+    assert_int_equal(apr_table_elts(launched(p, CLAIM "custom", many_customs(300, 10, p))->custom)->nelts, 256);
+    assert_int_equal(apr_table_elts(launched(p, CLAIM "custom", many_customs(1, 8192, p))->custom)->nelts, 1);
+    assert_null(launched(p, CLAIM "custom", many_customs(1, 8193, p))->custom);
+    assert_int_equal(apr_table_elts(launched(p, CLAIM "custom", many_customs(5, 8000, p))->custom)->nelts, 4);
+    assert_null(launched(p, CLAIM "custom", apr_psprintf(p, "{\"%0256d\":\"x\"}", 0))->custom);
+}
+
 #define SETTINGS(url, types, targets) \
     "{\"deep_link_return_url\":" url ",\"accept_types\":" types ",\"accept_presentation_document_targets\":" targets "}"
 #define LINK_URL "\"https://lms.example.org/dl\""
@@ -598,6 +620,7 @@ int main(void)
         POOL_TEST(roles_of_valid_launches),
         POOL_TEST(optional_claims_are_taken_mended_or_dropped),
         POOL_TEST(custom_parameters),
+        POOL_TEST(custom_parameters_have_limits),
         POOL_TEST(deep_linking_requests),
         POOL_TEST(submission_reviews),
         POOL_TEST(fragments_of_targets_belong_to_the_page),

@@ -868,18 +868,24 @@ static void what_one_node_learns_the_other_publishes_within_a_second(void **stat
     assert_int_equal(b->events->nelts, 0);
 }
 
+/* A run that has staged a page and waits for the second for ever. */
+static void begin_and_hang(world_t *world, node_t *node)
+{
+    lti_refresh_turn(node->engine, 0);
+    launch(node, COURSE, "campus", ROSTER);
+    say(world, (answer_t){.url = ROSTER, .body = people(world, crowd(world, 0, 700)), .next = PAGE2});
+    say(world, (answer_t){.url = PAGE2, .hang = 1});
+    world_clock += apr_time_from_sec(1);
+    while (asked(world, PAGE2) == 0)
+        lti_refresh_turn(node->engine, 0);
+}
+
 static void the_course_of_a_killed_node_is_taken_over(void **state)
 {
     world_t *world = *state;
     node_t *a = begin_node(world, 0, MEMORY), *b;
 
-    lti_refresh_turn(a->engine, 0);
-    launch(a, COURSE, "campus", ROSTER);
-    say(world, (answer_t){.url = ROSTER, .body = people(world, crowd(world, 0, 700)), .next = PAGE2});
-    say(world, (answer_t){.url = PAGE2, .hang = 1});
-    world_clock += apr_time_from_sec(1);
-    while (asked(world, PAGE2) == 0)
-        lti_refresh_turn(a->engine, 0);
+    begin_and_hang(world, a);
     kill_node(a);
     fake_abort(world);
     b = begin_node(world, 1, MEMORY);
@@ -898,13 +904,7 @@ static void a_node_that_stops_leaves_its_course_to_the_next_at_once(void **state
     world_t *world = *state;
     node_t *a = begin_node(world, 0, MEMORY), *b;
 
-    lti_refresh_turn(a->engine, 0);
-    launch(a, COURSE, "campus", ROSTER);
-    say(world, (answer_t){.url = ROSTER, .body = people(world, crowd(world, 0, 700)), .next = PAGE2});
-    say(world, (answer_t){.url = PAGE2, .hang = 1});
-    world_clock += apr_time_from_sec(1);
-    while (asked(world, PAGE2) == 0)
-        lti_refresh_turn(a->engine, 0);
+    begin_and_hang(world, a);
     lti_refresh_stop(a->engine);
     assert_int_equal(a->events->nelts, 0);
     kill_node(a);

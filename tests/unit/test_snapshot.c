@@ -405,6 +405,25 @@ static void touching_changes_the_standing_only(void **state)
     assert_ok(lti_snapshot_validate(f.snapshot, &f.err), f.err);
 }
 
+static void a_course_of_a_new_database_loses_the_roster_of_the_old_one(void **state)
+{
+    fixture_t f = prepare(MIB, *state);
+    lti_course_t course = course_of("course", 0);
+    lti_snapshot_course_t c;
+
+    assert_ok(publish(&f, "course", 5, 3), f.err);
+    course.state = LTI_ROSTER_PENDING;
+    assert_ok(lti_snapshot_touch(f.writer, &course, &f.err), f.err);
+    assert_int_equal(lti_snapshot_lookup(f.snapshot, "course", "5c1e8f0e-77a1-4d0b-9d52-000000000002", &c, NULL),
+                     LTI_SNAPSHOT_NO_ROSTER);
+    assert_int_equal(lti_snapshot_version(f.snapshot, "course"), -1);
+    assert_int_equal(usage_of(&f).chunks_used, 0);
+    assert_ok(publish(&f, "course", 5, 4), f.err);
+    assert_int_equal(lti_snapshot_lookup(f.snapshot, "course", "5c1e8f0e-77a1-4d0b-9d52-000000000002", &c, NULL),
+                     LTI_SNAPSHOT_MEMBER);
+    assert_ok(lti_snapshot_validate(f.snapshot, &f.err), f.err);
+}
+
 static void giving_up_keeps_the_old_roster_or_takes_it_out(void **state)
 {
     fixture_t f = prepare(MIB, *state);
@@ -923,6 +942,7 @@ int main(void)
         POOL_TEST(a_half_written_slot_is_never_read_and_is_mended),
         POOL_TEST(validation_finds_damage_and_lookups_survive_it),
         POOL_TEST(a_writer_may_be_killed_at_any_instruction),
+        POOL_TEST(a_course_of_a_new_database_loses_the_roster_of_the_old_one),
         POOL_TEST(a_member_costs_at_most_256_bytes),
     };
 
