@@ -3,6 +3,7 @@
 #include "mod_lti_config.h"
 
 #include <stddef.h>
+#include <apr_file_info.h>
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -290,6 +291,19 @@ static const char *set_main_path(cmd_parms *cmd, void *dir, const char *value)
         return apr_psprintf(cmd->pool, "'%s' is no path", value);
     *(const char **)server_field(cmd) = path;
     return NULL;
+}
+
+static const char *set_ca_file(cmd_parms *cmd, void *dir, const char *value)
+{
+    const char *refused = set_main_path(cmd, dir, value);
+    apr_finfo_t info;
+
+    if (refused == NULL && (apr_stat(&info, *(const char **)server_field(cmd), APR_FINFO_TYPE, cmd->temp_pool) != APR_SUCCESS ||
+                            info.filetype != APR_REG))
+        refused = apr_psprintf(
+            cmd->pool, "'%s' is no file: write the path of the certificates in PEM, or leave LTICAFile out for the system's",
+            value);
+    return refused;
 }
 
 static const char *set_main_count(cmd_parms *cmd, void *dir, const char *value)
@@ -610,7 +624,7 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_TAKE1("LTIRetain", set_main_duration, SERVER_FIELD(retain), RSRC_CONF, "how long people who left are kept"),
     AP_INIT_TAKE1("LTISharedMemory", set_shared_memory, SERVER_FIELD(shared_memory), RSRC_CONF, "shared memory for rosters"),
     AP_INIT_TAKE1("LTIProxy", set_proxy, NULL, RSRC_CONF, "proxy towards the platforms"),
-    AP_INIT_TAKE1("LTICAFile", set_main_path, SERVER_FIELD(ca_file), RSRC_CONF,
+    AP_INIT_TAKE1("LTICAFile", set_ca_file, SERVER_FIELD(ca_file), RSRC_CONF,
                   "certificate authorities to trust instead of the system's"),
     AP_INIT_TAKE1("LTIRemoteUser", set_remote_user, NULL, RSRC_CONF | ACCESS_CONF, "template of REMOTE_USER"),
     AP_INIT_ITERATE("LTIPassIdentity", add_pass_identity, NULL, RSRC_CONF | ACCESS_CONF, "env, headers, headers=encoded, none"),

@@ -96,6 +96,29 @@ static const char *base_url_of(server_rec *s, apr_pool_t *p)
     return apr_psprintf(p, "%s://%s:%u", scheme, s->server_hostname, (unsigned)port);
 }
 
+/* Platforms send people to https only, and cookies that work in frames need it too. A host for http beside one for https is usual. */
+static void warn_of_http(server_rec *main_server)
+{
+    const char *refused = NULL;
+    server_rec *s;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const lti_server_config_t *conf = mod_lti_config_of(s);
+
+        if (conf->platforms == NULL)
+            continue;
+        if (strncmp(conf->base_url, "http://", 7) != 0 || lti_http_is_loopback(s->server_hostname))
+            return;
+        refused = conf->base_url;
+    }
+    if (refused != NULL)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, main_server,
+                     "LTI0004: launches of %s will be refused, since platforms ask for https: switch SSLEngine on, or, behind a "
+                     "load balancer that does "
+                     "TLS, write LTIBaseURL https://...",
+                     refused);
+}
+
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     const lti_server_config_t *conf = mod_lti_config_of(main_server);
@@ -122,6 +145,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
         if (of_host->base_url == NULL)
             of_host->base_url = base_url_of(s, pconf);
     }
+    warn_of_http(main_server);
     return OK;
 }
 

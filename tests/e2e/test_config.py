@@ -109,6 +109,7 @@ FAULTS = {
     "a size that is none": (add("LTISharedMemory lots"), "LTISharedMemory", r"such as 64M"),
     "shared memory too small": (add("LTISharedMemory 1K"), "LTISharedMemory", r"64M|1M"),
     "a guard above 100 per cent": (add("LTISyncDropGuard 150%"), "LTISyncDropGuard", r"."),
+    "authorities that are no file": (add("LTICAFile /no/such/file.pem"), "LTICAFile", r"no file"),
     "a path that is none": (add("LTIPath lti"), "LTIPath", r"starts with /"),
     "an application that is none": (add("LTIApplication app"), "LTIApplication app", r"such as /app/"),
     "a base URL with a path": (add("LTIBaseURL https://tools.example.edu/path"), "LTIBaseURL", r"scheme and host"),
@@ -187,3 +188,14 @@ def test_module_without_a_platform_does_nothing(make_stage):
     assert Browser().get(stage.url("/lti/jwks")).status == 404
     headers = Browser().get(stage.url("/open/echo"), [("X-LTI-Role", "theirs")]).json()["headers"]
     assert ["X-LTI-Role", "theirs"] in headers
+
+
+def test_a_site_without_https_is_warned_at_its_start(make_stage):
+    """Not an error: TLS may come from a load balancer that this server knows nothing of; then LTIBaseURL says so."""
+    stage = make_stage().configure(pace="LTISync Off")
+    text = stage.httpd.text
+    stage.httpd.text = lambda: text().replace(f"ServerName {stage.httpd.base_url}", "ServerName http://tools.example.edu").replace(
+        "ServerName http://127.0.0.1", "ServerName http://services.example.edu"
+    )
+    stage.httpd.expect_log(r"LTI0004: .*LTIBaseURL https")
+    stage.start()
