@@ -231,6 +231,10 @@ static void put_record(writer_t *writer, const lti_launch_t *launch, const times
 /* The length at `*at`, which moves behind it; 0 if it does not end before `end` or leads beyond it. */
 static int take_length(apr_size_t *length, unsigned char **at, const unsigned char *end)
 {
+    if (*at < end && **at < 0x80) { /* most texts */
+        *length = *(*at)++;
+        return *length <= (apr_size_t)(end - *at);
+    }
     *length = 0;
     for (int shift = 0; *at < end && shift < 28; shift += 7) {
         unsigned char c = *(*at)++;

@@ -126,17 +126,19 @@ static const char *roster_state(const mod_lti_identity_t *identity, apr_pool_t *
     return lti_roster_state_word(identity->roster_state);
 }
 
+#define DIGITS_MAX 20 /* of 64 bits */
+
 /* Decimal text without the weight of printf: two of these stand on the path of every request. */
 static const char *decimal(apr_uint64_t number, apr_pool_t *p)
 {
-    char digits[21], *at = digits + sizeof(digits);
+    char *at = (char *)apr_palloc(p, DIGITS_MAX + 1) + DIGITS_MAX;
 
-    *--at = '\0';
+    *at = '\0';
     do {
         *--at = (char)('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    return apr_pstrmemdup(p, at, (apr_size_t)(digits + sizeof(digits) - 1 - at));
+    return at;
 }
 
 static const char *roster_size(const mod_lti_identity_t *identity, apr_pool_t *p)
@@ -274,7 +276,9 @@ static void note_truncated(export_state_t *state, const char *header)
         state->truncated = apr_pstrcat(state->r->pool, state->truncated, ",", header, NULL);
 }
 
-static void add_header(export_state_t *state, const char *header, apr_size_t header_length, const char *value)
+/* A value that needs work or has no room as it is. Kept apart, so that the usual ones need few registers. */
+__attribute__((noinline)) static void add_unusual_header(export_state_t *state, const char *header, apr_size_t header_length,
+                                                         const char *value)
 {
     apr_size_t length;
 
@@ -288,6 +292,20 @@ static void add_header(export_state_t *state, const char *header, apr_size_t hea
     }
     if (state->header_bytes + length + header_length > HEADERS_MAX || state->header_count == HEADER_COUNT_MAX) {
         note_truncated(state, header);
+        return;
+    }
+    state->header_bytes += length + header_length;
+    state->header_count++;
+    state->put_header(state->r->headers_in, header, value);
+}
+
+static void add_header(export_state_t *state, const char *header, apr_size_t header_length, const char *value)
+{
+    apr_size_t length = strlen(value);
+
+    if (length > HEADER_MAX || state->header_bytes + length + header_length > HEADERS_MAX ||
+        state->header_count == HEADER_COUNT_MAX || (state->pass & LTI_PASS_ENCODED)) {
+        add_unusual_header(state, header, header_length, value);
         return;
     }
     state->header_bytes += length + header_length;

@@ -2,6 +2,7 @@
 """A real httpd with a ServerRoot of its own in a temporary directory: builds its configuration, starts, reloads, stops, and watches its error log."""
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -39,15 +40,20 @@ def find_module():
     return next((path for path in candidates if path.is_file()), None)
 
 
+# Below the ports that the kernel gives to clients: one of those could take the port between our look and the server's start, or during a restart.
+PORTS = range(15000, 32000)
 _given_ports = set()
 
 
 def free_port():
     """A port on loopback that nobody has now, and that was not given before."""
     while True:
+        port = random.choice(PORTS)
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         if port not in _given_ports:
             _given_ports.add(port)
             return port

@@ -17,7 +17,7 @@ OFF = "LTISync Off"
 class Stage:
     def __init__(self, mpm="event", name="localhost", seed="test"):
         port = free_port()
-        self.campus = Campus(tool_base=f"http://localhost:{port}", name=name, seed=seed)
+        self.campus = Campus(tool_base=f"http://localhost:{port}", port=free_port(), name=name, seed=seed)
         self.httpd = Httpd(self.campus, port, mpm)
         self.application = make_server(self.httpd.app_port, self.httpd.roster_url)
         self.started = False

@@ -350,7 +350,7 @@ def test_faults_of_the_roster(campus, tool):
     campus.faults["nrps"] = {"wait": held, "times": 1}
     threading.Timer(0.2, held.set).start()
     began = time.monotonic()
-    assert ask().status_code == 200 and time.monotonic() - began >= 0.2
+    assert ask().status_code == 200 and time.monotonic() - began >= 0.15  # sleep and monotonic clock need not agree to the millisecond
 
 
 def test_stopped_campus_refuses_connections_and_comes_back(campus):
