@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo: a campus, httpd with the module, two applications behind it; shows a launch and a roster at work, then stays until it is stopped. Called by ./demo."""
 import argparse
+import html
 import signal
 import socket
 import sys
@@ -60,8 +61,8 @@ def show(stage):
     key = stage.wait_roster(student)
     members = stage.members(key)
     print(f"   {len(members)} people of course {key}, fetched in pages, kept in SQLite, published in shared memory")
-    page = student.get(stage.url("/app/")).text
-    shown = sum(1 for member in members.values() if member["family_name"] and f"{member['family_name'][:4]}" in page)
+    page = html.unescape(student.get(stage.url("/app/")).text)
+    shown = sum(1 for member in members.values() if member["name"] in page)
     print(f"   the application's page shows them as the class list ({shown} names found in it)")
     print("\n3. The campus drops the student; after the next refresh the open session is refused:")
     teacher, _ = tell(stage, "ada", "BIO1", "proxied", "a teacher presses \"update now\"    ")
