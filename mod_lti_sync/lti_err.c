@@ -153,7 +153,7 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
                                 "context= names more than one course: use course=KEY (LTI_COURSE_KEY)."},
     [LTI_E_CROSS_SITE] =
         {"cross-site", LTI_ERR_DENIED, 403, OPEN_AGAIN,
-         "A request that changes something came from another site; LTICrossSite allow lets it through where it is meant."},
+         "A request that changes something came from another site (Sec-Fetch-Site, Origin); only pages of this site may send it."},
 
     [LTI_E_HTTP_CONNECT] =
         {"http-connect", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
