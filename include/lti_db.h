@@ -16,6 +16,7 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 #include "lti_err.h"
+#include "lti_platform.h"
 #include "lti_roster.h"
 
 typedef struct lti_db_t lti_db_t;
@@ -44,9 +45,13 @@ apr_status_t lti_db_nonce_redeem(lti_db_t *db, const char *nonce_key, apr_time_t
  */
 apr_status_t lti_db_course_launched(lti_db_t *db, const lti_course_t *course, apr_time_t due_at, apr_pool_t *ptemp, lti_err_t *err);
 
+/** The same for whoever has just read the course, and need not read it twice: `known` is what lti_db_course_read() gave, NULL if there was none. */
+apr_status_t lti_db_course_launched_known(lti_db_t *db, const lti_course_t *course, const lti_course_t *known, apr_time_t due_at,
+                                          apr_pool_t *ptemp, lti_err_t *err);
+
 /** Keeps what did not fit into a session cookie. */
-apr_status_t lti_db_launch_write(lti_db_t *db, const char *launch_id, const char *course_key, const char *user_id, const char *surplus,
-                                 apr_time_t expires_at, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_launch_write(lti_db_t *db, const char *launch_id, const char *course_key, const char *user_id,
+                                 const char *surplus, apr_time_t expires_at, apr_pool_t *ptemp, lti_err_t *err);
 
 /** APR_NOTFOUND: no such launch. */
 apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *launch_id, apr_pool_t *p, lti_err_t *err);
@@ -61,19 +66,28 @@ apr_status_t lti_db_member_read(lti_member_t **member, lti_db_t *db, const char 
                                 lti_err_t *err);
 
 /** Keys (const char *) of courses whose platform and context id are these: more than one where deployments share an id. */
-apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, const char *context_id, apr_pool_t *p, lti_err_t *err);
+apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, const char *context_id, apr_pool_t *p,
+                                       lti_err_t *err);
 
 typedef apr_status_t lti_db_member_fn(void *baton, const lti_member_t *member, lti_err_t *err);
 
 /** Calls `fn` for the members of a course in order of user id, from after `after` ("" = from the start), at most `max` (0 = all). With `active_only` the
  * active and inactive ones, else also those who left. Read in keyset pages of 1,000. */
-apr_status_t lti_db_members_each(lti_db_t *db, const char *course_key, const char *after, int max, int active_only, lti_db_member_fn *fn,
-                                 void *baton, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_members_each(lti_db_t *db, const char *course_key, const char *after, int max, int active_only,
+                                 lti_db_member_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
 
 /* --- the engine (watch thread) ------------------------------------------------------------------------------------------ */
 
 /** The number of the last change of anything that is published in shared memory. */
 apr_status_t lti_db_change_number(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/** What is looked at each second. */
+typedef struct lti_numbers_t {
+    apr_int64_t change;    /* as lti_db_change_number() */
+    apr_int64_t admission; /* as lti_db_admission_number() */
+} lti_numbers_t;
+/** Both, in one statement. */
+apr_status_t lti_db_numbers(lti_numbers_t *numbers, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
 
 typedef apr_status_t lti_db_course_fn(void *baton, const lti_course_t *course, lti_err_t *err);
 
@@ -107,23 +121,23 @@ apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_di
                                  lti_err_t *err);
 
 /** Writes staged members of a run (rows of the same user id are replaced), in one transaction. `members` holds lti_member_t *. */
-apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_key, const apr_array_header_t *members, apr_pool_t *ptemp,
-                          lti_err_t *err);
+apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_key, const apr_array_header_t *members,
+                          apr_pool_t *ptemp, lti_err_t *err);
 
 /** How a run ended well, and what to apply. */
 typedef struct lti_apply_t {
     const char *run_id;
     const char *course_key;
-    const char *owner;        /* the lease's: applied only if it is still ours */
-    apr_int64_t version;      /* the roster's version when the run read the digests: another one since means the lease was lost */
-    apr_time_t requested_at;  /* first request of the run: the time of the evidence (Invariant 3) */
+    const char *owner;       /* the lease's: applied only if it is still ours */
+    apr_int64_t version;     /* the roster's version when the run read the digests: another one since means the lease was lost */
+    apr_time_t requested_at; /* first request of the run: the time of the evidence (Invariant 3) */
     apr_time_t now;
     const apr_array_header_t *missing; /* user ids (const char *) to mark as left; NULL: removals are held, or there are none */
-    int staged;               /* rows staged; 0: the staging table is not read */
-    lti_roster_state_t state; /* LTI_ROSTER_CURRENT or LTI_ROSTER_HELD */
-    const unsigned char *held_digest; /* of the missing, when held; NULL clears the hold */
+    int staged;                        /* rows staged; 0: the staging table is not read */
+    lti_roster_state_t state;          /* LTI_ROSTER_CURRENT or LTI_ROSTER_HELD */
+    const unsigned char *held_digest;  /* of the missing, when held; NULL clears the hold */
     int held_missing;
-    const char *error_name;   /* why they are held (code and text), NULL if they are not */
+    const char *error_name; /* why they are held (code and text), NULL if they are not */
     const char *error_text;
     apr_time_t due_at;
     apr_time_t stale_at;
@@ -131,8 +145,8 @@ typedef struct lti_apply_t {
 
 typedef struct lti_applied_t {
     int joined, changed, left, returned;
-    int active;              /* active members afterwards */
-    apr_int64_t version;     /* of the roster afterwards; unchanged if nothing changed */
+    int active;          /* active members afterwards */
+    apr_int64_t version; /* of the roster afterwards; unchanged if nothing changed */
 } lti_applied_t;
 
 /**
@@ -155,8 +169,65 @@ apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course
 apr_status_t lti_db_run_failed(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, const char *error_name,
                                const char *error_text, apr_time_t due_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
-/** Removes what is past: nonces and launches that expired, staged rows of runs begun before `staged_before`, people who left before `left_before`. */
+/** Removes what is past: nonces, launches and ended sessions that expired, staged rows of runs begun before `staged_before`, people who left before
+ * `left_before`; deployments that wait and were not seen for 30 days, nodes not for 7, launches of LTI 1.1 not for 90. */
 apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before, apr_time_t left_before, apr_pool_t *ptemp,
                           lti_err_t *err);
+
+/* --- who may (request threads, the engine) ------------------------------------------------------------------------------- */
+
+#define LTI_DB_WAITING_MAX 100 /* deployments that wait, all platforms together */
+
+/** The number that moves with every change of deployments, ended sessions and nodes' keys; the last thing before their transaction ends. */
+apr_status_t lti_db_admission_number(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/**
+ * A valid launch of a deployment under `ask` came: remembers it as waiting if it is new and fewer than LTI_DB_WAITING_MAX wait; writes that it was seen again at
+ * most once a minute. `*status` is what counts now (LTI_DEPLOYMENT_UNSEEN: not even remembered).
+ */
+apr_status_t lti_db_deployment_seen(lti_deployment_status_t *status, lti_db_t *db, const char *platform, const char *deployment_id,
+                                    const char *context_title, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/** An administrator accepts or withdraws (then its sessions up to `now` are over). A deployment that was never seen is made. */
+apr_status_t lti_db_deployment_decide(lti_db_t *db, const char *platform, const char *deployment_id, lti_deployment_status_t status,
+                                      apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Ends the sessions of launches up to `now`: exactly one of user_id (with or without course_key), course_key, deployment_id names whose; NULL the others. Kept until
+ * `expires_at`, when no session of before can live. Rows that were written by hand may name more of them, or none: then sessions that have all of it are over. */
+apr_status_t lti_db_sessions_end(lti_db_t *db, const char *platform, const char *user_id, const char *course_key,
+                                 const char *deployment_id, apr_time_t now, apr_time_t expires_at, apr_pool_t *ptemp,
+                                 lti_err_t *err);
+
+typedef apr_status_t lti_db_deployment_fn(void *baton, const char *platform, const char *deployment_id,
+                                          lti_deployment_status_t status, apr_time_t ended_at, apr_time_t first_seen_at,
+                                          apr_time_t seen_at, const char *context_title, lti_err_t *err);
+apr_status_t lti_db_deployments_each(lti_db_t *db, lti_db_deployment_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Exact up to LTI_DB_ENDED_MAX, the newest first; older ones come widened to their platforms (with none of the three named). */
+#define LTI_DB_ENDED_MAX 20000
+typedef apr_status_t lti_db_ended_fn(void *baton, const char *platform, const char *user_id, const char *course_key,
+                                     const char *deployment_id, apr_time_t ended_at, lti_err_t *err);
+apr_status_t lti_db_ended_each(lti_db_t *db, lti_db_ended_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+/** The answer of the room lti_admission, from the database: for requests that meet a table not filled yet. */
+apr_status_t lti_db_admission_read(lti_deployment_status_t *status, apr_time_t *ended_at, lti_db_t *db, const char *platform,
+                                   const char *deployment_id, const char *course_key, const char *user_id, apr_pool_t *ptemp,
+                                   lti_err_t *err);
+
+/** A node tells of itself: its public keys (a JWK set) and the fingerprint of its secret. Written when something differs, else at most once a minute. */
+apr_status_t lti_db_node_write(lti_db_t *db, const char *node, const char *jwks, const char *fingerprint, apr_time_t now,
+                               apr_pool_t *ptemp, lti_err_t *err);
+
+typedef apr_status_t lti_db_node_fn(void *baton, const char *node, const char *jwks, const char *fingerprint, apr_time_t seen_at,
+                                    lti_err_t *err);
+/** Nodes seen since `since`, the one seen last first. `fn` may not use the connection: nor in the two above. */
+apr_status_t lti_db_nodes_each(lti_db_t *db, apr_time_t since, lti_db_node_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+#define LTI_DB_OLD_LAUNCHES_MAX 100
+
+/** Somebody tried a launch of LTI 1.1, for the administrator to see. Nothing of it is proven: texts are cut, at most LTI_DB_OLD_LAUNCHES_MAX are remembered, and one
+ * is written at most once a minute. The caller sees to it that floods do not come here. */
+apr_status_t lti_db_old_launch_seen(lti_db_t *db, const char *consumer_key, const char *instance, const char *product,
+                                    const char *context_title, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
 #endif

@@ -11,6 +11,8 @@
  *           | entry of platform 0  | entry of platform 1  | ...      64 KiB each:
  *           +----------------------+----------------------+---       { sequence, fetching_until, tried_at, fetched_at, expires_at, size, JWKS text }
  *
+ * One more entry behind them holds what the jwks end point serves: the public keys of all nodes.
+ *
  * The text is the normalised set: usable public keys only.
  */
 #ifndef LTI_KEYS_H
@@ -32,9 +34,12 @@
 apr_status_t lti_keyset_parse(apr_array_header_t **keys, int *dropped, const char *text, apr_size_t size, apr_pool_t *p,
                               lti_err_t *err);
 
+/** Which keys of the set are not used, and why, for a log line; NULL if there are none but such as are for something else. */
+const char *lti_keyset_faults(const char *text, apr_size_t size, apr_pool_t *p);
+
 typedef struct lti_keycache_t lti_keycache_t;
 
-/** Bytes of shared memory for so many platforms. */
+/** Bytes of shared memory for so many platforms, and for the keys of all nodes behind them. */
 apr_size_t lti_keycache_size(int platforms);
 
 /** Parent, before fork: clears `block` (8-aligned) and makes the handle. `p` is the configuration's pool. */
@@ -50,6 +55,9 @@ apr_status_t lti_keycache_child_init(lti_keycache_t *cache, apr_pool_t *pchild, 
  */
 apr_status_t lti_keycache_find(const lti_key_t **key, int *stale, lti_keycache_t *cache, int index, const char *kid, apr_time_t now,
                                apr_pool_t *p, lti_err_t *err);
+
+/** 1 if the set is there and was fetched longer than `age` ago: perhaps the platform has given an old name to a new key (SPEC Y-08). */
+int lti_keycache_is_older(const lti_keycache_t *cache, int index, apr_time_t age, apr_time_t now);
 
 /** 1: the caller shall fetch, and must end with store or release on the same thread, within 15 seconds. 0: somebody fetches already, or did within the last minute (the last five seconds while no set is known at all). */
 int lti_keycache_claim(lti_keycache_t *cache, int index, apr_time_t now);
@@ -74,5 +82,19 @@ typedef struct lti_toolkeys_t {
 
 /** From PEM texts (NUL-terminated, const char *). Parent, while still root. Refuses an empty list and the same key twice. */
 apr_status_t lti_toolkeys_create(lti_toolkeys_t **toolkeys, const apr_array_header_t *pems, apr_pool_t *p, lti_err_t *err);
+
+#define LTI_TOOLKEYS_MAX (60 * 1024) /* bytes of what all nodes publish */
+
+/**
+ * What several nodes publish together: the own keys, then the usable ones of `others` (JWK sets, const char *) that have another kid; LTI_KEYSET_KEYS and
+ * LTI_TOOLKEYS_MAX at the most, the last ones are left out. A set that cannot be read is passed over. In `p`.
+ */
+const char *lti_toolkeys_merge(const lti_toolkeys_t *own, const apr_array_header_t *others, apr_pool_t *p);
+
+/** The engine only: `jwks` is what the end point serves from now on, in all processes. LTI_E_INTERNAL if it does not fit. */
+apr_status_t lti_toolkeys_share(lti_keycache_t *cache, const char *jwks, apr_time_t now, lti_err_t *err);
+
+/** Any thread of any process: what the jwks end point serves: the keys of all nodes, or the own ones until those are known. Lives as long as `own` and `p`. */
+const char *lti_toolkeys_union(const lti_keycache_t *cache, const lti_toolkeys_t *own, apr_pool_t *p);
 
 #endif

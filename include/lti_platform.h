@@ -24,10 +24,18 @@ typedef enum lti_family_t {
 
 typedef enum lti_deployments_t {
     LTI_DEPLOYMENT_UNSET = 0,
-    LTI_DEPLOYMENT_ANY,  /* every deployment of this registration */
-    LTI_DEPLOYMENT_ASK,  /* unknown ones wait for an administrator */
-    LTI_DEPLOYMENT_LIST  /* only those listed */
+    LTI_DEPLOYMENT_ANY, /* every deployment of this registration */
+    LTI_DEPLOYMENT_ASK, /* unknown ones wait for an administrator */
+    LTI_DEPLOYMENT_LIST /* only those listed */
 } lti_deployments_t;
+
+/** What an administrator decided about a deployment under `ask`. */
+typedef enum lti_deployment_status_t {
+    LTI_DEPLOYMENT_UNSEEN = -1,
+    LTI_DEPLOYMENT_WAITING = 0, /* a valid launch came, nobody decided */
+    LTI_DEPLOYMENT_ACCEPTED = 1,
+    LTI_DEPLOYMENT_WITHDRAWN = 2
+} lti_deployment_status_t;
 
 typedef struct lti_platform_t {
     const char *name; /* [A-Za-z0-9._-]{1,64} */
@@ -44,6 +52,7 @@ typedef struct lti_platform_t {
     apr_array_header_t *deployment_ids; /* of const char *; NULL if none */
     const char *remote_user;            /* template; NULL: that of the directory */
     int page_limit;                     /* the `limit` asked of NRPS; 0: do not ask */
+    const char *frame_ancestors;        /* the directive of a policy (lti_csp) that names whose pages may frame ours; made by lti_platform_check() */
     const char *file;                   /* where it was configured, for messages */
     int line;
 } lti_platform_t;
@@ -79,8 +88,8 @@ const lti_platform_t *lti_platform_by_name(const apr_array_header_t *platforms, 
 int lti_platform_accepts(const lti_platform_t *platform, const char *deployment);
 
 /** The course key: 16 base32 characters of SHA-256 over issuer, client id, deployment and context id, each length-prefixed. */
-void lti_platform_course_key(char key[LTI_COURSE_KEY_LENGTH + 1], const char *issuer, const char *client_id,
-                             const char *deployment, const char *context_id);
+void lti_platform_course_key(char key[LTI_COURSE_KEY_LENGTH + 1], const char *issuer, const char *client_id, const char *deployment,
+                             const char *context_id);
 
 /** 1 if `url`'s host is that of one of the platform's configured end points (then private addresses are fine: Invariant 7). */
 int lti_platform_owns_host(const lti_platform_t *platform, const char *url, apr_pool_t *p);

@@ -16,6 +16,7 @@
 
 #include <apr_pools.h>
 #include <apr_time.h>
+#include "lti_admission.h"
 #include "lti_db.h"
 #include "lti_err.h"
 #include "lti_http.h"
@@ -36,6 +37,8 @@ typedef enum lti_event_kind_t {
     LTI_EVENT_RUN_FAILED,  /* `err` tells why */
     LTI_EVENT_RUN_HELD,    /* applied but for removals */
     LTI_EVENT_SNAPSHOT_FULL, /* `err` tells what to set */
+    LTI_EVENT_ADMISSION_FULL,  /* `err` tells how many deployments and ended sessions have no place of their own; once until all have */
+    LTI_EVENT_SECRET_DIFFERS,  /* `err` names a node that serves now with another secret; once until there is none */
     LTI_EVENT_STORE_DOWN,  /* the database does not answer; once until it does again */
     LTI_EVENT_STORE_UP
 } lti_event_kind_t;
@@ -43,7 +46,7 @@ typedef enum lti_event_kind_t {
 /** What the edge logs and counts. */
 typedef struct lti_event_t {
     lti_event_kind_t kind;
-    const lti_course_t *course; /* NULL for the last three */
+    const lti_course_t *course; /* NULL for those that are not of a run */
     const lti_applied_t *applied;
     const lti_err_t *err;
     int pages, members, missing;
@@ -55,6 +58,10 @@ typedef struct lti_refresh_options_t {
     const apr_array_header_t *platforms; /* of const lti_platform_t * */
     const lti_toolkeys_t *toolkeys;
     lti_snapshot_t *snapshot;
+    lti_admission_t *admission; /* NULL: nobody asks it */
+    lti_keycache_t *keycache;   /* takes the keys of all nodes; NULL: nobody serves them */
+    const char *node_name;      /* of this httpd, over restarts; NULL: it is not told of */
+    const char *fingerprint;    /* of the secrets, separated by blanks, the sealing one first; with node_name */
     lti_transport_t transport;
     lti_store_t store;
     apr_time_t (*now)(void);

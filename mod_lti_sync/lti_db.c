@@ -8,7 +8,6 @@
 #include "lti_json.h"
 
 #define LAUNCHED_STEP apr_time_from_sec(60) /* launched_at is not written more often */
-#define TITLE_MAX 1024                      /* bytes of label, title, type: what does not fit is cut */
 
 /* --- nonces and launches ------------------------------------------------------------------------------------- */
 
@@ -24,7 +23,7 @@ apr_status_t lti_db_nonce_redeem(lti_db_t *db, const char *nonce_key, apr_time_t
         return APR_SUCCESS;
     /* Drivers do not tell a duplicate from other faults. Who finds the row now was not the one who inserted it. */
     if (lti_db_select_one(&rows, db, find, LTI_DB_ARGS(nonce_key), ptemp, NULL) == APR_SUCCESS)
-        return lti_fail(err, LTI_E_NONCE_USED, APR_EEXIST, "the nonce was redeemed before");
+        return lti_fail(err, LTI_E_NONCE_USED, APR_EEXIST, "the nonce was redeemed before (SPEC C-10, S-02)");
     if (err != NULL)
         *err = why;
     return rv;
@@ -62,7 +61,7 @@ apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *
     "s.change_no"
 #define COURSE_CHANGE_NO 20
 
-static const char *copy_text(const lti_db_rows_t *rows, int column, apr_pool_t *p)
+const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *p)
 {
     const char *text = lti_db_text(rows, column);
 
@@ -72,16 +71,16 @@ static const char *copy_text(const lti_db_rows_t *rows, int column, apr_pool_t *
 static void course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr_pool_t *p)
 {
     *course = (lti_course_t){
-        .key = copy_text(rows, 0, p),
-        .platform = copy_text(rows, 1, p),
-        .issuer = copy_text(rows, 2, p),
-        .client_id = copy_text(rows, 3, p),
-        .deployment_id = copy_text(rows, 4, p),
-        .context_id = copy_text(rows, 5, p),
-        .label = copy_text(rows, 6, p),
-        .title = copy_text(rows, 7, p),
-        .type = copy_text(rows, 8, p),
-        .nrps_url = copy_text(rows, 9, p),
+        .key = lti_db_text_copy(rows, 0, p),
+        .platform = lti_db_text_copy(rows, 1, p),
+        .issuer = lti_db_text_copy(rows, 2, p),
+        .client_id = lti_db_text_copy(rows, 3, p),
+        .deployment_id = lti_db_text_copy(rows, 4, p),
+        .context_id = lti_db_text_copy(rows, 5, p),
+        .label = lti_db_text_copy(rows, 6, p),
+        .title = lti_db_text_copy(rows, 7, p),
+        .type = lti_db_text_copy(rows, 8, p),
+        .nrps_url = lti_db_text_copy(rows, 9, p),
         .launched_at = lti_db_number(rows, 10),
         .version = lti_db_number(rows, 11),
         .state = (lti_roster_state_t)lti_db_number(rows, 12),
@@ -90,8 +89,8 @@ static void course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr
         .due_at = lti_db_number(rows, 15),
         .active = (int)lti_db_number(rows, 16),
         .failures = (int)lti_db_number(rows, 17),
-        .error_name = copy_text(rows, 18, p),
-        .error_text = copy_text(rows, 19, p),
+        .error_name = lti_db_text_copy(rows, 18, p),
+        .error_text = lti_db_text_copy(rows, 19, p),
     };
 }
 
@@ -141,7 +140,7 @@ apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, 
     if (rv != APR_SUCCESS)
         return rv;
     while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS)
-        APR_ARRAY_PUSH(found, const char *) = copy_text(&rows, 0, p);
+        APR_ARRAY_PUSH(found, const char *) = lti_db_text_copy(&rows, 0, p);
     return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
@@ -158,8 +157,7 @@ typedef struct course_update_t {
     int state_differs;
 } course_update_t;
 
-/* At most `max` bytes, cut at a character's end. */
-static const char *cut(const char *text, apr_size_t max, apr_pool_t *p)
+const char *lti_db_cut(const char *text, apr_size_t max, apr_pool_t *p)
 {
     apr_size_t length = strlen(text);
 
@@ -176,7 +174,7 @@ static const char *said_or_stored(const char *said, const char *stored, int *dif
 {
     if (said == NULL)
         return stored;
-    said = cut(said, TITLE_MAX, p);
+    said = lti_db_cut(said, LTI_DB_TITLE_MAX, p);
     if (stored != NULL && strcmp(said, stored) == 0)
         return stored;
     *differs = 1;
@@ -281,22 +279,29 @@ static apr_status_t course_launched(lti_db_t *db, void *baton, apr_pool_t *ptemp
     return write_course(db, update, change_no == 0, ptemp, err);
 }
 
-apr_status_t lti_db_course_launched(lti_db_t *db, const lti_course_t *course, apr_time_t due_at, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_course_launched_known(lti_db_t *db, const lti_course_t *course, const lti_course_t *known, apr_time_t due_at,
+                                          apr_pool_t *ptemp, lti_err_t *err)
 {
     course_update_t update = {.said = course, .wanted_due_at = due_at};
+
+    /* Most launches tell nothing new: no lock. */
+    if (known != NULL) {
+        compare_course(&update, known, ptemp);
+        if (!anything_differs(&update))
+            return APR_SUCCESS;
+    }
+    return lti_db_transaction(db, course_launched, &update, ptemp, err);
+}
+
+apr_status_t lti_db_course_launched(lti_db_t *db, const lti_course_t *course, apr_time_t due_at, apr_pool_t *ptemp, lti_err_t *err)
+{
     lti_course_t stored;
     apr_int64_t change_no;
     apr_status_t rv = read_course(&stored, &change_no, db, course->key, ptemp, err);
 
-    /* Most launches tell nothing new: one SELECT, no lock. */
-    if (rv == APR_SUCCESS) {
-        compare_course(&update, &stored, ptemp);
-        if (!anything_differs(&update))
-            return APR_SUCCESS;
-    } else if (rv != APR_NOTFOUND) {
+    if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
         return rv;
-    }
-    return lti_db_transaction(db, course_launched, &update, ptemp, err);
+    return lti_db_course_launched_known(db, course, rv == APR_SUCCESS ? &stored : NULL, due_at, ptemp, err);
 }
 
 /* --- members ------------------------------------------------------------------------------------------------- */
@@ -428,6 +433,29 @@ apr_status_t lti_db_change_number(apr_int64_t *number, lti_db_t *db, apr_pool_t 
     if (rv == APR_SUCCESS)
         *number = lti_db_number(&rows, 0);
     return rv;
+}
+
+apr_status_t lti_db_numbers(lti_numbers_t *numbers, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
+{
+    static const char sql[] = "SELECT name, value FROM lti_schema WHERE name IN ('change', 'admission')";
+    int change = 0, admission = 0;
+    lti_db_rows_t rows;
+    apr_status_t rv = lti_db_select(&rows, db, sql, LTI_DB_NO_ARGS, ptemp, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS) {
+        if (strcmp(lti_db_text(&rows, 0), "change") == 0) {
+            numbers->change = lti_db_number(&rows, 1);
+            change = 1;
+        } else {
+            numbers->admission = lti_db_number(&rows, 1);
+            admission = 1;
+        }
+    }
+    if (rv == APR_EOF && !(change && admission))
+        return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "table lti_schema has no row '%s'", change ? "admission" : "change");
+    return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
 apr_status_t lti_db_count_change(apr_int64_t *number, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)

@@ -100,6 +100,16 @@ apr_status_t lti_db_count_change(apr_int64_t *number, lti_db_t *db, apr_pool_t *
 /** When a course is due after a run: as planned, but at once if somebody asked for it after the run had begun. */
 apr_time_t lti_db_due_after(apr_time_t stored_due_at, apr_time_t lease_since, apr_time_t due_at);
 
+/** A text for a column of VARCHAR(LTI_DB_TITLE_MAX) or `max` bytes, cut at a character's end. */
+#define LTI_DB_TITLE_MAX 1024
+const char *lti_db_cut(const char *text, apr_size_t max, apr_pool_t *p);
+
+/** A column of the row, copied; NULL for SQL NULL. */
+const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *p);
+
+/** Removes what is past in the tables of who may: ended sessions, deployments nobody decided about, nodes, launches of LTI 1.1. */
+apr_status_t lti_db_purge_admission(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
 /** Removes the staged rows of a run, in transactions of bounded size. */
 apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp, lti_err_t *err);
 

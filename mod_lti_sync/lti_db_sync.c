@@ -378,6 +378,8 @@ apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before
         rv = remove_past(db, &launches, now, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = remove_past(db, &left, left_before, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_db_purge_admission(db, now, ptemp, err);
     while (rv == APR_SUCCESS) {
         rv = lti_db_select_one(&rows, db, abandoned, LTI_DB_ARGS(&staged_before, &now), ptemp, err);
         if (rv == APR_SUCCESS)

@@ -10,6 +10,8 @@
 #include "lti_jws.h"
 #include "lti_keys_set.h"
 
+#define FAULTS_MAX 2000 /* bytes, after which no more is told of a set */
+
 /* --- JWK sets -------------------------------------------------------------------------------------------------------- */
 
 /* A base64url member as bytes. The framework's own example pads `n`, so closing '=' are taken (SPEC J-14). */
@@ -32,8 +34,12 @@ static int member_bytes(lti_bytes_t *out, const json_t *jwk, const char *member,
 /* SPEC J-07: a key that says what it is for must be for verifying signatures. */
 static int is_for_verifying(const json_t *jwk)
 {
-    const json_t *use = json_object_get(jwk, "use"), *ops = json_object_get(jwk, "key_ops"), *op;
+    const json_t *use = json_object_get(jwk, "use"), *ops = json_object_get(jwk, "key_ops"), *alg = json_object_get(jwk, "alg"),
+                 *op;
     size_t i;
+
+    if (alg != NULL && lti_alg_by_name(json_string_value(alg)) == LTI_ALG_UNKNOWN)
+        return 0;
 
     if (use != NULL && (!json_is_string(use) || strcmp(json_string_value(use), "sig") != 0))
         return 0;
@@ -71,32 +77,45 @@ static int any_algorithm_fits(const lti_key_t *key)
     return 0;
 }
 
-/* One member of "keys"; NULL if it cannot verify anything of ours. */
-static lti_key_t *parse_jwk(const json_t *jwk, apr_pool_t *p, apr_pool_t *ptemp)
+/* The key itself; `fault` says why there is none. */
+static lti_key_t *make_key(lti_err_t *fault, const json_t *jwk, const char *kid, apr_pool_t *p, apr_pool_t *ptemp)
 {
-    const char *kid = lti_json_string(jwk, "kid"), *kty = lti_json_string(jwk, "kty"), *crv = lti_json_string(jwk, "crv");
-    const json_t *alg = json_object_get(jwk, "alg");
+    const char *kty = lti_json_string(jwk, "kty"), *crv = lti_json_string(jwk, "crv");
     lti_bytes_t a, b;
     lti_key_t *key = NULL;
-    lti_alg_t only = LTI_ALG_UNKNOWN;
 
-    if (kid == NULL || kid[0] == '\0' || strlen(kid) > LTI_KID_MAX || kty == NULL || is_private(jwk) || !is_for_verifying(jwk))
+    lti_fail(fault, LTI_E_KEY_UNUSABLE, APR_EINVAL,
+             "its type is unknown, or a member is missing or no base64url (SPEC J-07, J-14)");
+    if (kty == NULL)
         return NULL;
-    if (alg != NULL) {
-        only = lti_alg_by_name(json_string_value(alg));
-        if (only == LTI_ALG_UNKNOWN)
-            return NULL;
-    }
     if (strcmp(kty, "RSA") == 0 && member_bytes(&a, jwk, "n", ptemp) && member_bytes(&b, jwk, "e", ptemp))
-        lti_key_from_rsa(&key, a, b, kid, p, NULL);
+        lti_key_from_rsa(&key, a, b, kid, p, fault);
     else if (strcmp(kty, "EC") == 0 && member_bytes(&a, jwk, "x", ptemp) && member_bytes(&b, jwk, "y", ptemp))
-        lti_key_from_ec(&key, crv, a, b, kid, p, NULL);
+        lti_key_from_ec(&key, crv, a, b, kid, p, fault);
     else if (strcmp(kty, "OKP") == 0 && crv != NULL && strcmp(crv, "Ed25519") == 0 && member_bytes(&a, jwk, "x", ptemp))
-        lti_key_from_ed25519(&key, a, kid, p, NULL);
-    if (key == NULL)
-        return NULL;
-    key->only = only;
-    return any_algorithm_fits(key) ? key : NULL;
+        lti_key_from_ed25519(&key, a, kid, p, fault);
+    return key;
+}
+
+/* One member of "keys"; NULL if it cannot verify anything of ours. `fault` says why, with LTI_OK where it is just a key for something else. */
+static lti_key_t *parse_jwk(lti_err_t *fault, const json_t *jwk, apr_pool_t *p, apr_pool_t *ptemp)
+{
+    const char *kid = lti_json_string(jwk, "kid");
+    lti_key_t *key;
+
+    if (is_private(jwk))
+        lti_fail(fault, LTI_E_KEY_UNUSABLE, APR_EINVAL, "it is published with its secret half, or is symmetric (SPEC Y-09)");
+    else if (!is_for_verifying(jwk))
+        lti_fail(fault, LTI_OK, APR_SUCCESS, "it is for something else");
+    else if (kid == NULL || kid[0] == '\0' || strlen(kid) > LTI_KID_MAX)
+        lti_fail(fault, LTI_E_KEY_UNUSABLE, APR_EINVAL, "it has no name, kid, of 1 to 255 bytes (SPEC Y-02)");
+    else if ((key = make_key(fault, jwk, kid, p, ptemp)) != NULL) {
+        key->only = lti_alg_by_name(lti_json_string(jwk, "alg"));
+        if (any_algorithm_fits(key))
+            return key;
+        lti_fail(fault, LTI_E_KEY_UNUSABLE, APR_EINVAL, "its alg is none of its type (SPEC J-07)");
+    }
+    return NULL;
 }
 
 typedef struct candidate_t {
@@ -105,8 +124,16 @@ typedef struct candidate_t {
     int refused;
 } candidate_t;
 
+/* Adds a fault to those of the set, NULL where nobody asks. */
+static void note_fault(const char **faults, const char *kid, const char *why, apr_pool_t *p)
+{
+    if (faults != NULL && (*faults == NULL || strlen(*faults) < FAULTS_MAX))
+        *faults = apr_psprintf(p, "%s%skey \"%.80s\": %s", *faults != NULL ? *faults : "", *faults != NULL ? "; " : "",
+                               kid != NULL ? kid : "", why);
+}
+
 /* SPEC Y-03: one kid with two different keys names neither; the same key twice counts once. */
-static void refuse_ambiguous(candidate_t *candidates, int count)
+static void refuse_ambiguous(candidate_t *candidates, int count, const char **faults, apr_pool_t *p)
 {
     int i, j;
 
@@ -115,15 +142,18 @@ static void refuse_ambiguous(candidate_t *candidates, int count)
             if (strcmp(candidates[i].key->kid, candidates[j].key->kid) != 0)
                 continue;
             candidates[j].refused = 1;
-            if (EVP_PKEY_eq(candidates[i].key->pkey, candidates[j].key->pkey) != 1)
-                candidates[i].refused = 1;
+            if (EVP_PKEY_eq(candidates[i].key->pkey, candidates[j].key->pkey) == 1)
+                continue;
+            if (!candidates[i].refused)
+                note_fault(faults, candidates[i].key->kid, "two different keys have this name (SPEC Y-03)", p);
+            candidates[i].refused = 1;
         }
     }
 }
 
-/* The usable members of a set: the keys live in `p`, their JWKs and the list in `ptemp`. */
-static apr_status_t parse_set(apr_array_header_t **found, int *dropped, const char *text, apr_size_t size, apr_pool_t *p,
-                              apr_pool_t *ptemp, lti_err_t *err)
+/* The usable members of a set: the keys live in `p`, their JWKs, the list and the faults (may be NULL) in `ptemp`. */
+static apr_status_t parse_set(apr_array_header_t **found, int *dropped, const char **faults, const char *text, apr_size_t size,
+                              apr_pool_t *p, apr_pool_t *ptemp, lti_err_t *err)
 {
     candidate_t candidates[LTI_KEYSET_KEYS];
     json_t *set, *keys, *jwk;
@@ -145,12 +175,15 @@ static apr_status_t parse_set(apr_array_header_t **found, int *dropped, const ch
 
     json_array_foreach(keys, i, jwk)
     {
-        lti_key_t *key = parse_jwk(jwk, p, ptemp);
+        lti_err_t fault;
+        lti_key_t *key = parse_jwk(&fault, jwk, p, ptemp);
 
         if (key != NULL)
             candidates[count++] = (candidate_t){.key = key, .jwk = jwk};
+        else if (fault.code != LTI_OK)
+            note_fault(faults, lti_json_string(jwk, "kid"), fault.text, ptemp);
     }
-    refuse_ambiguous(candidates, count);
+    refuse_ambiguous(candidates, count, faults, ptemp);
     *found = apr_array_make(ptemp, count + 1, sizeof(candidate_t));
     for (n = 0; n < count; n++) {
         if (!candidates[n].refused)
@@ -174,7 +207,7 @@ apr_status_t lti_keyset_parse(apr_array_header_t **keys, int *dropped, const cha
     rv = apr_pool_create(&ptemp, p);
     if (rv != APR_SUCCESS)
         return lti_fail(err, LTI_E_INTERNAL, rv, "no memory for a key set");
-    rv = parse_set(&found, &unusable, text, size, p, ptemp, err);
+    rv = parse_set(&found, &unusable, NULL, text, size, p, ptemp, err);
     if (dropped != NULL)
         *dropped = unusable;
     if (rv == APR_SUCCESS) {
@@ -184,6 +217,16 @@ apr_status_t lti_keyset_parse(apr_array_header_t **keys, int *dropped, const cha
     }
     apr_pool_destroy(ptemp);
     return rv;
+}
+
+const char *lti_keyset_faults(const char *text, apr_size_t size, apr_pool_t *p)
+{
+    const char *faults = NULL;
+    apr_array_header_t *found;
+    int dropped;
+
+    (void)parse_set(&found, &dropped, &faults, text, size, p, p, NULL);
+    return faults;
 }
 
 /* The members that parse_jwk() reads, and no other, of the usable keys. */
@@ -214,7 +257,7 @@ apr_status_t lti_keyset_normalise(const char **normalised, const char *text, apr
 {
     apr_array_header_t *found;
     int dropped;
-    apr_status_t rv = parse_set(&found, &dropped, text, size, p, p, err);
+    apr_status_t rv = parse_set(&found, &dropped, NULL, text, size, p, p, err);
 
     if (rv != APR_SUCCESS)
         return rv;
@@ -275,4 +318,58 @@ apr_status_t lti_toolkeys_create(lti_toolkeys_t **toolkeys, const apr_array_head
     made->jwks = lti_json_text(set, p);
     *toolkeys = made;
     return APR_SUCCESS;
+}
+
+static int has_kid(const json_t *keys, const char *kid)
+{
+    const json_t *jwk;
+    size_t i;
+
+    json_array_foreach(keys, i, jwk)
+    {
+        const char *present = lti_json_string(jwk, "kid");
+
+        if (present != NULL && strcmp(present, kid) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static void add_keys_of(json_t *keys, const char *jwks, apr_pool_t *p)
+{
+    const char *usable = NULL;
+    json_t *set, *jwk;
+    size_t i;
+
+    if (jwks == NULL || lti_keyset_normalise(&usable, jwks, strlen(jwks), p, NULL) != APR_SUCCESS ||
+        lti_json_object(&set, usable, strlen(usable), LTI_E_INTERNAL, p, NULL) != APR_SUCCESS)
+        return;
+    json_array_foreach(json_object_get(set, "keys"), i, jwk)
+    {
+        if (json_array_size(keys) >= LTI_KEYSET_KEYS || has_kid(keys, lti_json_string(jwk, "kid")))
+            continue;
+        json_object_set_new(jwk, "use", json_string("sig"));
+        json_array_append(keys, jwk);
+    }
+}
+
+const char *lti_toolkeys_merge(const lti_toolkeys_t *own, const apr_array_header_t *others, apr_pool_t *p)
+{
+    json_t *set;
+    const char *text;
+    int i;
+
+    if (lti_json_object(&set, own->jwks, strlen(own->jwks), LTI_E_INTERNAL, p, NULL) != APR_SUCCESS)
+        return own->jwks;
+    for (i = 0; i < others->nelts; i++)
+        add_keys_of(json_object_get(set, "keys"), APR_ARRAY_IDX(others, i, const char *), p);
+    /* The room for it is bounded; whose keys came last can do without longest. */
+    while ((text = lti_json_text(set, p)) != NULL && strlen(text) > LTI_TOOLKEYS_MAX) {
+        json_t *keys = json_object_get(set, "keys");
+
+        if (json_array_size(keys) <= (size_t)own->keys->nelts)
+            return own->jwks;
+        json_array_remove(keys, json_array_size(keys) - 1);
+    }
+    return text != NULL ? text : own->jwks;
 }

@@ -81,7 +81,7 @@ typedef struct copy_t {
 
 apr_size_t lti_keycache_size(int platforms)
 {
-    return (apr_size_t)platforms * ENTRY_SIZE;
+    return ((apr_size_t)platforms + 1) * ENTRY_SIZE;
 }
 
 apr_status_t lti_keycache_create(lti_keycache_t **cache, void *block, apr_size_t size, int platforms, apr_pool_t *p, lti_err_t *err)
@@ -175,6 +175,16 @@ int lti_keycache_claim(lti_keycache_t *cache, int index, apr_time_t now)
 int lti_keycache_fetching(const lti_keycache_t *cache, int index, apr_time_t now)
 {
     return index >= 0 && index < cache->platforms && claim_is_live(atomic_load(&cache->entries[index].claim), now);
+}
+
+int lti_keycache_is_older(const lti_keycache_t *cache, int index, apr_time_t age, apr_time_t now)
+{
+    const entry_t *entry;
+
+    if (index < 0 || index >= cache->platforms)
+        return 0;
+    entry = &cache->entries[index];
+    return atomic_load(&entry->sequence) != 0 && now - atomic_load_explicit(&entry->fetched_at, memory_order_relaxed) > age;
 }
 
 /* The claim of this very thread, taken out of the process's notes; 0 if it has none (any more). */
@@ -333,6 +343,28 @@ static int read_entry(copy_t *copy, const entry_t *entry, apr_pool_t *p)
     return 0;
 }
 
+/* --- the keys of all nodes, in the entry behind the platforms' -------------------------------------------------------- */
+
+apr_status_t lti_toolkeys_share(lti_keycache_t *cache, const char *jwks, apr_time_t now, lti_err_t *err)
+{
+    apr_size_t size = strlen(jwks);
+
+    if (size > TEXT_MAX)
+        return lti_fail(err, LTI_E_INTERNAL, APR_ENOSPC, "the keys of all nodes need more than %d bytes", (int)TEXT_MAX);
+    if (!write_entry(&cache->entries[cache->platforms], jwks, size, now, 0))
+        return lti_fail(err, LTI_E_INTERNAL, APR_EBUSY, "somebody else writes the keys of all nodes");
+    return APR_SUCCESS;
+}
+
+const char *lti_toolkeys_union(const lti_keycache_t *cache, const lti_toolkeys_t *own, apr_pool_t *p)
+{
+    copy_t copy;
+
+    return read_entry(&copy, &cache->entries[cache->platforms], p) ? apr_pstrmemdup(p, copy.text, copy.size) : own->jwks;
+}
+
+/* --- parsed keys of this process ------------------------------------------------------------------------------------------ */
+
 /* A pool that one thread may fill while others use their own: its allocator is not shared. The mutex is held. */
 static apr_pool_t *make_set_pool(apr_pool_t *parent)
 {
@@ -439,8 +471,9 @@ apr_status_t lti_keycache_find(const lti_key_t **key, int *stale, lti_keycache_t
     if (stale != NULL)
         *stale = old;
     if (!known)
-        return lti_fail(err, LTI_E_KEYSET_UNAVAILABLE, APR_NOTFOUND, "no key set of the platform was fetched, or too long ago");
+        return lti_fail(err, LTI_E_KEYSET_UNAVAILABLE, APR_NOTFOUND,
+                        "no key set of the platform was fetched, or too long ago (SPEC S-11)");
     if (*key == NULL)
-        return lti_fail(err, LTI_E_KEY_UNKNOWN, APR_NOTFOUND, "the platform's key set has no key \"%s\"", kid);
+        return lti_fail(err, LTI_E_KEY_UNKNOWN, APR_NOTFOUND, "the platform's key set has no key \"%.160s\" (SPEC J-06)", kid);
     return APR_SUCCESS;
 }

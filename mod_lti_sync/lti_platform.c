@@ -5,6 +5,7 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "lti_crypto.h"
+#include "lti_csp.h"
 #include "lti_http.h"
 
 #define NAME_MAX_LENGTH 64
@@ -59,18 +60,32 @@ static int is_id(const char *text, apr_size_t max)
     return length > 0;
 }
 
-/* Issuers under which many institutions live: an unknown deployment may be a stranger's. */
-static int is_shared_issuer(const char *issuer)
+/* Issuers under which many institutions live: an unknown deployment may be a stranger's, and each has a host of its own, where its pages are. */
+static const char *find_shared_hosts(const char *issuer)
 {
-    static const char *const shared[] = {"https://canvas.instructure.com", "https://canvas.beta.instructure.com",
-                                         "https://canvas.test.instructure.com", "https://blackboard.com",
-                                         "https://schoology.schoology.com"};
+    static const struct {
+        const char *issuer, *hosts;
+    } shared[] = {
+        {"https://canvas.instructure.com", "https://*.instructure.com"},      {"https://canvas.beta.instructure.com", "https://*.instructure.com"},
+        {"https://canvas.test.instructure.com", "https://*.instructure.com"}, {"https://blackboard.com", "https://*.blackboard.com"},
+        {"https://schoology.schoology.com", "https://*.schoology.com"},
+    };
 
     for (apr_size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
-        if (strcmp(issuer, shared[i]) == 0)
-            return 1;
+        if (strcmp(issuer, shared[i].issuer) == 0)
+            return shared[i].hosts;
     }
-    return 0;
+    return NULL;
+}
+
+/* Where the platform's pages with our frames may be (SPEC S-25). */
+static const char *name_frame_ancestors(const lti_platform_t *platform, apr_pool_t *p)
+{
+    const char *hosts = find_shared_hosts(platform->issuer);
+    const char *directive = lti_csp_add_source(LTI_CSP_FRAME_ANCESTORS " 'self'", platform->issuer, p);
+
+    directive = lti_csp_add_source(directive, platform->authorization_endpoint, p);
+    return hosts != NULL ? apr_pstrcat(p, directive, " ", hosts, NULL) : directive;
 }
 
 static apr_status_t check_url(const char *url, apr_size_t max, const char *directive, const lti_platform_t *platform,
@@ -94,7 +109,7 @@ static apr_status_t check_deployments(lti_platform_t *platform, lti_err_t *err)
         if (ids != NULL && ids->nelts > 0)
             platform->deployments = LTI_DEPLOYMENT_LIST;
         else
-            platform->deployments = is_shared_issuer(platform->issuer) ? LTI_DEPLOYMENT_ASK : LTI_DEPLOYMENT_ANY;
+            platform->deployments = find_shared_hosts(platform->issuer) != NULL ? LTI_DEPLOYMENT_ASK : LTI_DEPLOYMENT_ANY;
     }
     if (platform->deployments == LTI_DEPLOYMENT_LIST && (ids == NULL || ids->nelts == 0))
         return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "platform \"%s\": LTIDeployment names no id; write ids, any or ask",
@@ -128,7 +143,6 @@ apr_status_t lti_platform_check(lti_platform_t *platform, apr_pool_t *p, lti_err
 {
     apr_status_t rv;
 
-    (void)p;
     if (!is_name(platform->name))
         return lti_fail(err, LTI_E_CONFIG, APR_EINVAL,
                         "\"%s\" is no name for a platform: write 1 to 64 letters, digits, dots, underscores or hyphens",
@@ -147,6 +161,7 @@ apr_status_t lti_platform_check(lti_platform_t *platform, apr_pool_t *p, lti_err
         platform->token_audience = platform->token_endpoint;
     if (platform->algorithms == 0)
         platform->algorithms = LTI_ALG_DEFAULT;
+    platform->frame_ancestors = name_frame_ancestors(platform, p);
     if (platform->family == LTI_FAMILY_OTHER && platform->page_limit == 0)
         platform->page_limit = DEFAULT_PAGE_LIMIT;
     return APR_SUCCESS;
@@ -186,7 +201,7 @@ apr_status_t lti_platform_find(const lti_platform_t **platform, const apr_array_
     int found = count(platform, platforms, issuer, NULL);
 
     if (found == 0)
-        return lti_fail(err, LTI_E_ISSUER_UNKNOWN, APR_NOTFOUND, "no platform has the issuer \"%s\"", issuer);
+        return lti_fail(err, LTI_E_ISSUER_UNKNOWN, APR_NOTFOUND, "no platform has the issuer \"%.160s\" (SPEC L-03)", issuer);
     if (client_id != NULL && client_id[0] != '\0') {
         for (int i = 0; i < platforms->nelts; i++) {
             const lti_platform_t *candidate = APR_ARRAY_IDX(platforms, i, const lti_platform_t *);
@@ -195,14 +210,14 @@ apr_status_t lti_platform_find(const lti_platform_t **platform, const apr_array_
                 return APR_SUCCESS;
             }
         }
-        return lti_fail(err, LTI_E_CLIENT_UNKNOWN, APR_NOTFOUND, "no platform of the issuer \"%s\" has the client id \"%s\"",
-                        issuer, client_id);
+        return lti_fail(err, LTI_E_CLIENT_UNKNOWN, APR_NOTFOUND,
+                        "no platform of the issuer \"%.80s\" has the client id \"%.80s\" (SPEC L-08)", issuer, client_id);
     }
     if (found > 1 && deployment != NULL && deployment[0] != '\0')
         found = count(platform, platforms, issuer, deployment);
     if (found != 1)
         return lti_fail(err, LTI_E_PLATFORM_AMBIGUOUS, APR_EINVAL,
-                        "several platforms have the issuer \"%s\", and the login has no client_id", issuer);
+                        "several platforms have the issuer \"%.120s\", and the login has no client_id (SPEC L-09)", issuer);
     return APR_SUCCESS;
 }
 

@@ -120,16 +120,18 @@ static lti_bytes_t value_of(const char **whole, word_t word, const lti_platform_
 static char *append_encoded(char *end, const char *start, lti_bytes_t value)
 {
     static const char hex[] = "0123456789ABCDEF";
-    const char *text = value.data;
+    static const char special[256] = {[' '] = 1, ['/'] = 1, [':'] = 1, ['%'] = 1, ['\\'] = 1};
+    const char *text = value.data, *last = text + value.size;
 
-    for (apr_size_t i = 0; i < value.size; i++) {
-        char c = text[i];
-        if (c == ' ' || c == '/' || c == ':' || c == '%' || c == '\\' || (c == '.' && end == start)) {
+    for (; text < last; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (special[c] || (c == '.' && end == start)) {
             *end++ = '%';
-            *end++ = hex[(unsigned char)c >> 4];
+            *end++ = hex[c >> 4];
             *end++ = hex[c & 15];
         } else {
-            *end++ = c;
+            *end++ = (char)c;
         }
     }
     return end;

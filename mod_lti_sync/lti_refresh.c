@@ -171,6 +171,8 @@ static apr_interval_time_t pause_for(const lti_run_t *run)
 
     switch (run->err.code) {
     case LTI_E_CONFIG:
+    case LTI_E_DEPLOYMENT_UNKNOWN:
+    case LTI_E_DEPLOYMENT_WITHDRAWN:
         return DAY;
     case LTI_E_ROSTER_GONE:
         if (course->failures >= 3 && course->error_name != NULL &&
@@ -228,14 +230,33 @@ static int is_running(const lti_refresh_t *engine, const char *course_key)
     return 0;
 }
 
+/* What was decided about the deployment of a course: by the configuration, else by an administrator (LTIDeployment). */
+static apr_status_t read_decision(lti_deployment_status_t *decision, const lti_run_t *run, lti_db_t *db, apr_pool_t *ptemp,
+                                  lti_err_t *err)
+{
+    const char *deployment_id = run->course->deployment_id;
+    apr_time_t ended_at;
+
+    *decision = LTI_DEPLOYMENT_ACCEPTED;
+    if (run->platform == NULL || lti_platform_accepts(run->platform, deployment_id))
+        return APR_SUCCESS;
+    *decision = LTI_DEPLOYMENT_UNSEEN;
+    if (run->platform->deployments != LTI_DEPLOYMENT_ASK)
+        return APR_SUCCESS;
+    return lti_db_admission_read(decision, &ended_at, db, run->platform->name, deployment_id, NULL, NULL, ptemp, err);
+}
+
 /* What can be said against a run before anything is sent. */
-static apr_status_t check_course(const lti_run_t *run, lti_err_t *err)
+static apr_status_t check_course(const lti_run_t *run, lti_deployment_status_t decision, lti_err_t *err)
 {
     const lti_course_t *course = run->course;
 
     if (run->platform == NULL)
         return lti_fail(err, LTI_E_CONFIG, APR_NOTFOUND, "course %s belongs to platform %s, which is not configured any more",
                         course->key, course->platform);
+    if (decision != LTI_DEPLOYMENT_ACCEPTED)
+        return lti_fail(err, decision == LTI_DEPLOYMENT_WITHDRAWN ? LTI_E_DEPLOYMENT_WITHDRAWN : LTI_E_DEPLOYMENT_UNKNOWN, APR_EACCES,
+                        "course %s is of deployment %.150s, which may not launch", course->key, course->deployment_id);
     if (course->nrps_url == NULL)
         return lti_fail(err, LTI_E_SERVICE_NONE, APR_NOTFOUND, "no launch of this course offered a roster service");
     return lti_http_check_url(course->nrps_url, SERVICE_URL_MAX, LTI_E_SERVICE_URL, err);
@@ -245,6 +266,7 @@ static apr_status_t check_course(const lti_run_t *run, lti_err_t *err)
 static apr_status_t prepare_run(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, const char *key, apr_time_t now,
                                 lti_err_t *err)
 {
+    lti_deployment_status_t decision;
     lti_err_t why = {0};
     lti_course_t *course;
     apr_status_t rv = lti_db_course_read(&course, db, key, run->pool, err);
@@ -253,10 +275,13 @@ static apr_status_t prepare_run(lti_refresh_t *engine, lti_run_t *run, lti_db_t 
         return rv;
     run->course = course;
     run->platform = lti_platform_by_name(engine->options.platforms, course->platform);
+    rv = read_decision(&decision, run, db, engine->scratch, err);
+    if (rv != APR_SUCCESS)
+        return rv;
     run->started_at = now;
     run->lease_until = now + LEASE_TIME;
     run->renew_at = now + LEASE_RENEWAL;
-    if (check_course(run, &why) != APR_SUCCESS) {
+    if (check_course(run, decision, &why) != APR_SUCCESS) {
         lti_run_break(run, &why);
         return APR_SUCCESS;
     }

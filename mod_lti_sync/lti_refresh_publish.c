@@ -3,13 +3,19 @@
 #include "lti_refresh_publish.h"
 
 #include <apr_strings.h>
+#include "lti_refresh_admission.h"
+
+/* Deployments and ended sessions wait no longer than this for rosters that are being published. */
+#define ADMISSION_EVERY apr_time_from_sec(1)
 
 struct lti_publisher_t {
     const lti_refresh_options_t *options;
     lti_snapshot_writer_t *writer;
+    lti_admitter_t *admitter;
     int loaded;
-    apr_int64_t seen;  /* change number up to which all is published */
-    int full_reported; /* LTI_EVENT_SNAPSHOT_FULL was said, when so many slots and chunks were in use: */
+    apr_int64_t seen;     /* change number up to which all is published */
+    apr_time_t looked_at; /* at the numbers */
+    int full_reported;    /* LTI_EVENT_SNAPSHOT_FULL was said, when so many slots and chunks were in use: */
     apr_uint32_t full_slots, full_chunks;
 };
 
@@ -19,6 +25,7 @@ apr_status_t lti_publisher_create(lti_publisher_t **publisher, const lti_refresh
     apr_status_t rv = lti_snapshot_writer_create(&made->writer, options->snapshot, p, err);
 
     made->options = options;
+    made->admitter = lti_admitter_create(options, p);
     if (rv == APR_SUCCESS)
         *publisher = made;
     return rv;
@@ -165,20 +172,29 @@ static apr_status_t note_changed(void *baton, const lti_course_t *course, lti_er
     return APR_SUCCESS;
 }
 
+/* Both numbers; who may is brought up to its number at once. */
+static apr_status_t look_at_numbers(lti_numbers_t *numbers, lti_publisher_t *publisher, lti_db_t *db, apr_pool_t *p, lti_err_t *err)
+{
+    apr_status_t rv = lti_db_numbers(numbers, db, p, err);
+
+    publisher->looked_at = publisher->options->now();
+    return rv == APR_SUCCESS ? lti_admitter_follow(publisher->admitter, db, numbers->admission, p, err) : rv;
+}
+
 apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, apr_pool_t *p, lti_err_t *err)
 {
     const lti_refresh_options_t *options = publisher->options;
+    lti_numbers_t numbers = {0}, later;
     apr_array_header_t *changed;
     apr_pool_t *ptemp;
-    apr_int64_t number;
     apr_status_t rv;
     int i, unfinished = 0;
 
-    rv = lti_db_change_number(&number, db, p, err);
-    if (rv != APR_SUCCESS || (publisher->loaded && number == publisher->seen))
+    rv = look_at_numbers(&numbers, publisher, db, p, err);
+    if (rv != APR_SUCCESS || (publisher->loaded && numbers.change == publisher->seen))
         return rv;
     /* Numbers only grow: this is another database, or an older state of it. */
-    if (number < publisher->seen)
+    if (numbers.change < publisher->seen)
         publisher->seen = 0;
     changed = apr_array_make(p, 16, sizeof(lti_course_t));
     rv = lti_db_courses_changed(db, publisher->seen, note_changed, changed, p, err);
@@ -199,11 +215,13 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
         else
             publish_standing(publisher, course);
         unfinished |= again;
+        if (rv == APR_SUCCESS && options->now() - publisher->looked_at >= ADMISSION_EVERY)
+            rv = look_at_numbers(&later, publisher, db, ptemp, err);
         apr_pool_clear(ptemp);
     }
     apr_pool_destroy(ptemp);
     if (rv == APR_SUCCESS && !unfinished) {
-        publisher->seen = number;
+        publisher->seen = numbers.change;
         publisher->loaded = 1;
     }
     return rv;

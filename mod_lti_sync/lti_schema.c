@@ -89,9 +89,52 @@ static const char *const version_1[] = {
     NULL,
 };
 
+/* Version 2: who may. In lti_revocation '' stands for "whichever", since NULL cannot be in a key; the time is in the key so that an
+ * INSERT by hand never meets a row of before. */
+static const char *const version_2[] = {
+    "CREATE TABLE IF NOT EXISTS lti_deployment ("
+    "platform VARCHAR(64){id} NOT NULL, "
+    "deployment_id " LTI_DB_ID " NOT NULL, "
+    "status SMALLINT NOT NULL, "
+    "ended_at BIGINT DEFAULT 0 NOT NULL, "
+    "first_seen_at BIGINT DEFAULT 0 NOT NULL, "
+    "seen_at BIGINT DEFAULT 0 NOT NULL, "
+    "context_title VARCHAR(1024), "
+    "PRIMARY KEY (platform, deployment_id)){table}",
+
+    "CREATE TABLE IF NOT EXISTS lti_revocation ("
+    "platform VARCHAR(64){id} NOT NULL, "
+    "user_id " LTI_DB_ID " DEFAULT '' NOT NULL, "
+    "course_key VARCHAR(16){id} DEFAULT '' NOT NULL, "
+    "deployment_id " LTI_DB_ID " DEFAULT '' NOT NULL, "
+    "ended_at BIGINT NOT NULL, "
+    "expires_at BIGINT NOT NULL, "
+    "PRIMARY KEY (platform, user_id, course_key, deployment_id, ended_at)){table}",
+    "CREATE INDEX {unless_exists} lti_revocation_by_end ON lti_revocation (expires_at)",
+
+    "CREATE TABLE IF NOT EXISTS lti_node ("
+    "node " LTI_DB_ID " NOT NULL PRIMARY KEY, "
+    "jwks {text} NOT NULL, "
+    "fingerprint VARCHAR(255) NOT NULL, "
+    "seen_at BIGINT NOT NULL){table}",
+
+    "CREATE TABLE IF NOT EXISTS lti_old_launch ("
+    "consumer_key " LTI_DB_ID " NOT NULL, "
+    "instance " LTI_DB_ID " NOT NULL, "
+    "product VARCHAR(255), "
+    "context_title VARCHAR(1024), "
+    "first_seen_at BIGINT NOT NULL, "
+    "seen_at BIGINT NOT NULL, "
+    "PRIMARY KEY (consumer_key, instance)){table}",
+
+    "INSERT INTO lti_schema (name, value) VALUES ('admission', 0) {keep name}",
+    NULL,
+};
+
 /* The step at place n leads from version n to n + 1. A released step is never edited: what changes is one more entry. */
 static const char *const *const steps[] = {
     version_1,
+    version_2,
 };
 
 #define NEWEST ((apr_int64_t)(sizeof(steps) / sizeof(steps[0])))

@@ -10,7 +10,7 @@ static void tables_are_created_once(void **state)
     world_t *w = *state;
 
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
-    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 1);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 2);
     launch(w, COURSE);
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
     assert_ok(lti_schema_ensure(w->b->db, w->pool, &w->err), w->err);
@@ -32,7 +32,7 @@ static void nodes_may_create_the_tables_at_once(void **state)
     race(racers, w, ensure_schema);
     for (i = 0; i < RACERS; i++)
         assert_ok(racers[i].rv, racers[i].err);
-    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_schema"), 2);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_schema"), 3);
     launch(w, COURSE);
 }
 
@@ -43,8 +43,50 @@ static void an_upgrade_that_was_cut_short_is_taken_again(void **state)
     launch(w, COURSE);
     raw(w->a, "UPDATE lti_schema SET value = 0 WHERE name = 'version'");
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
-    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 1);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 2);
     assert_string_equal(read_course(w)->title, "Biology");
+}
+
+/* As the first release left them. */
+static void go_back_to_version_1(conn_t *conn)
+{
+    static const char *const tables[] = {"lti_deployment", "lti_revocation", "lti_node", "lti_old_launch"};
+    size_t i;
+
+    for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        raw(conn, apr_pstrcat(conn->pool, "DROP TABLE ", tables[i], NULL));
+    raw(conn, "DELETE FROM lti_schema WHERE name = 'admission'");
+    raw(conn, "UPDATE lti_schema SET value = 1 WHERE name = 'version'");
+}
+
+static void tables_of_version_1_are_upgraded_with_what_they_hold(void **state)
+{
+    world_t *w = *state;
+    lti_numbers_t numbers = {0};
+    racer_t racers[RACERS];
+    int i;
+
+    launch(w, COURSE);
+    run_roster(w, NOW, list_of(w, 2, person(w, "ann", LEARNER), person(w, "bob", TEACHER)), NULL);
+    assert_ok(lti_db_nonce_redeem(w->a->db, "nonce", NOW + 60 * SECOND, w->pool, &w->err), w->err);
+    go_back_to_version_1(w->a);
+    race(racers, w, ensure_schema);
+    for (i = 0; i < RACERS; i++)
+        assert_ok(racers[i].rv, racers[i].err);
+    assert_string_equal(read_course(w)->title, "Biology");
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 2);
+    assert_string_equal(read_member(w, "bob")->roles, TEACHER);
+    assert_code(lti_db_nonce_redeem(w->a->db, "nonce", NOW + 60 * SECOND, w->pool, &w->err), w->err, LTI_E_NONCE_USED);
+    assert_ok(lti_db_numbers(&numbers, w->a->db, w->pool, &w->err), w->err);
+    assert_int_equal(numbers.change, change_number(w));
+    assert_int_equal(numbers.admission, 0);
+    assert_ok(lti_db_deployment_decide(w->b->db, "campus", "1", LTI_DEPLOYMENT_ACCEPTED, NOW, w->pool, &w->err), w->err);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_deployment"), 1);
+    /* And again, as a node of this release does that was cut short in the midst of the step. */
+    raw(w->a, "UPDATE lti_schema SET value = 1 WHERE name = 'version'");
+    assert_ok(lti_schema_ensure(w->b->db, w->pool, &w->err), w->err);
+    assert_int_equal(ask_number(w->a, "SELECT COUNT(*) FROM lti_deployment"), 1);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'admission'"), 1);
 }
 
 static void newer_tables_are_refused(void **state)
@@ -98,7 +140,7 @@ static void malformed_statements_are_faults_of_ours(void **state)
     assert_code(lti_db_select(&rows, w->a->db, no_word, LTI_DB_NO_ARGS, w->pool, &w->err), w->err, LTI_E_INTERNAL);
     assert_code(lti_db_run_text(w->a->db, no_end, w->pool, &w->err), w->err, LTI_E_INTERNAL);
     assert_ok(lti_db_select_one(&rows, w->a->db, per_cent, LTI_DB_ARGS("change"), w->pool, &w->err), w->err);
-    assert_int_equal(lti_db_number(&rows, 0), 2);
+    assert_int_equal(lti_db_number(&rows, 0), 3);
 }
 
 static void a_failing_statement_tells_the_drivers_words(void **state)
@@ -647,6 +689,9 @@ static void a_lost_counter_is_a_fault_not_a_zero(void **state)
     lti_course_t course = make_course(COURSE, "7", URL);
     apr_int64_t number;
 
+    raw(w->a, "DELETE FROM lti_schema WHERE name = 'admission'");
+    assert_code(lti_db_admission_number(&number, w->a->db, w->pool, &w->err), w->err, LTI_E_STORE);
+    assert_non_null(strstr(w->err.text, "admission"));
     raw(w->a, "DELETE FROM lti_schema WHERE name = 'change'");
     assert_code(lti_db_change_number(&number, w->a->db, w->pool, &w->err), w->err, LTI_E_STORE);
     assert_code(lti_db_course_launched(w->a->db, &course, NOW, w->pool, &w->err), w->err, LTI_E_STORE);
@@ -659,6 +704,7 @@ int main(void)
         WORLD_TEST(tables_are_created_once),
         EMPTY_WORLD_TEST(nodes_may_create_the_tables_at_once),
         WORLD_TEST(an_upgrade_that_was_cut_short_is_taken_again),
+        WORLD_TEST(tables_of_version_1_are_upgraded_with_what_they_hold),
         WORLD_TEST(newer_tables_are_refused),
         WORLD_TEST(sqlite_writes_ahead),
         WORLD_TEST(a_connection_is_wrapped_once),

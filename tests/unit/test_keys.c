@@ -101,6 +101,43 @@ static void usable_keys_are_kept_and_others_dropped(void **state)
     }
 }
 
+static void keys_that_are_not_used_are_told_with_the_reason(void **state)
+{
+    static const struct {
+        const char *set, *told; /* NULL: nothing */
+    } cases[] = {
+        {SET(KEY("a", EC1) "," KEY("b", RSA)), NULL},
+        {SET(KEY("a", EC1) "," KEY("b", EC2 ",\"use\":\"enc\"")), NULL}, /* J-07: for something else */
+        {SET(KEY("a", EC1) "," KEY("b", EC2 ",\"key_ops\":[\"encrypt\"]")), NULL},
+        {SET(KEY("a", EC1) "," KEY("b", RSA ",\"alg\":\"RSA-OAEP\"")), NULL},
+        {SET(KEY("a", EC1) "," KEY("b", EC2 ",\"alg\":\"ES384\"")), "key \"b\": its alg is none of its type (SPEC J-07)"},
+        {SET(KEY("a", EC1) "," KEY("weak", WEAK)), "key \"weak\": an RSA modulus below 2048 bits"}, /* J-08 */
+        {SET(KEY("a", EC1) "," KEY("b", "\"kty\":\"RSA\",\"e\":\"AQ\",\"n\":\"" RSA_N "\"")), "exponent that is even or 1"},
+        {SET(KEY("a", EC1) "," KEY("b", OFF_CURVE)), "not on its curve"},
+        {SET(KEY("a", EC1) "," KEY("b", "\"kty\":\"RSA\",\"e\":\"AQAB\"")), "a member is missing"}, /* J-14 */
+        {SET(KEY("a", EC1) ",{" EC2 "}"), "key \"\": it has no name, kid"},                         /* Y-02 */
+        {SET(KEY("a", EC1) "," KEY("b", EC1) "," KEY("b", EC2)), "key \"b\": two different keys have this name (SPEC Y-03)"},
+        {SET(KEY("a", EC1) "," KEY("a", EC1)), NULL},
+        {SET(KEY("a", EC1) "," KEY("b", EC2 ",\"d\":\"AAAA\"")), "published with its secret half"}, /* Y-09 */
+        {SET(KEY("a", EC1) "," KEY("b", "\"kty\":\"oct\",\"k\":\"AAAA\"")), "symmetric"},
+        {SET(KEY("a", WEAK) "," KEY("b", OFF_CURVE)), "below 2048 bits; key \"b\": "},
+        {"<html>", NULL}, /* no set: lti_keyset_parse() says why */
+    };
+    const char *many = "{\"keys\":[";
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *told = lti_keyset_faults(cases[i].set, strlen(cases[i].set), *state);
+
+        if ((told == NULL) != (cases[i].told == NULL) || (told != NULL && strstr(told, cases[i].told) == NULL))
+            fail_msg("case %d: %s", (int)i, told != NULL ? told : "nothing");
+    }
+    for (i = 0; i < LTI_KEYSET_KEYS; i++)
+        many = apr_psprintf(*state, "%s%s{\"kid\":\"k%d\"," WEAK "}", many, i == 0 ? "" : ",", (int)i);
+    many = apr_pstrcat(*state, many, "]}", NULL);
+    assert_true(strlen(lti_keyset_faults(many, strlen(many), *state)) < 2100);
+}
+
 static void the_algorithm_of_a_jwk_binds_its_key(void **state)
 {
     const char *set = SET(KEY("a", RSA ",\"alg\":\"RS384\"") "," KEY("b", RSA));
@@ -286,6 +323,20 @@ static void sets_age_within_limits(void **state)
     }
 }
 
+static void the_age_of_a_set_is_known(void **state) /* SPEC Y-08 */
+{
+    lti_keycache_t *cache = cache_of(2, *state);
+
+    assert_int_equal(lti_keycache_is_older(cache, 0, SECONDS(300), NOW), 0);
+    fetch(cache, 0, SET(KEY("a", EC1)), 0, NOW);
+    assert_int_equal(lti_keycache_is_older(cache, 0, SECONDS(300), NOW + SECONDS(300)), 0);
+    assert_int_equal(lti_keycache_is_older(cache, 0, SECONDS(300), NOW + SECONDS(300) + 1), 1);
+    assert_int_equal(lti_keycache_is_older(cache, 0, SECONDS(300), NOW - SECONDS(1000)), 0);
+    assert_int_equal(lti_keycache_is_older(cache, 1, SECONDS(300), NOW + SECONDS(900)), 0);
+    assert_int_equal(lti_keycache_is_older(cache, 2, SECONDS(300), NOW + SECONDS(900)), 0);
+    assert_int_equal(lti_keycache_is_older(cache, -1, SECONDS(300), NOW + SECONDS(900)), 0);
+}
+
 static void a_clock_set_back_makes_a_set_stale_not_eternal(void **state)
 {
     lti_keycache_t *cache = cache_of(1, *state);
@@ -451,7 +502,7 @@ static void a_cache_needs_its_block_and_its_child(void **state)
     const lti_key_t *key;
     lti_err_t err;
 
-    assert_int_equal(lti_keycache_size(3), 3 * 64 * 1024);
+    assert_int_equal(lti_keycache_size(3), 4 * 64 * 1024);
     assert_code(lti_keycache_create(&cache, block, lti_keycache_size(2) - 1, 2, *state, &err), err, LTI_E_INTERNAL);
     assert_code(lti_keycache_create(&cache, block + 4, lti_keycache_size(2), 2, *state, &err), err, LTI_E_INTERNAL);
     assert_ok(lti_keycache_create(&cache, block, lti_keycache_size(2), 2, *state, &err), err);
@@ -904,16 +955,130 @@ static void the_tool_needs_good_and_different_keys(void **state)
     assert_null(tool);
 }
 
+/* --- the keys of all nodes ------------------------------------------------------------------------------------------------- */
+
+static lti_toolkeys_t *own_keys(apr_pool_t *p)
+{
+    apr_array_header_t *pems = apr_array_make(p, 1, sizeof(const char *));
+    lti_toolkeys_t *tool = NULL;
+    lti_err_t err;
+
+    APR_ARRAY_PUSH(pems, const char *) = EC_PEM;
+    assert_ok(lti_toolkeys_create(&tool, pems, p, &err), err);
+    return tool;
+}
+
+/* The kids of a set, each followed by a blank. */
+static const char *kids_of(const char *jwks, apr_pool_t *p)
+{
+    const char *kids = "";
+    json_t *set, *jwk;
+    lti_err_t err;
+    size_t i;
+
+    assert_ok(lti_json_object(&set, jwks, strlen(jwks), LTI_E_KEYSET_INVALID, p, &err), err);
+    json_array_foreach(json_object_get(set, "keys"), i, jwk)
+    {
+        kids = apr_pstrcat(p, kids, lti_json_string(jwk, "kid"), " ", NULL);
+        assert_string_equal(lti_json_string(jwk, "use"), "sig");
+    }
+    return kids;
+}
+
+static void keys_of_other_nodes_are_added_behind_the_own_ones(void **state)
+{
+    lti_toolkeys_t *own = own_keys(*state);
+    const char *kid = APR_ARRAY_IDX(own->keys, 0, lti_key_t *)->kid, *merged;
+    apr_array_header_t *others = apr_array_make(*state, 8, sizeof(const char *));
+
+    assert_string_equal(lti_toolkeys_merge(own, others, *state), own->jwks);
+    APR_ARRAY_PUSH(others, const char *) = SET(KEY("b", EC2 ",\"alg\":\"ES256\"") "," KEY("r", RSA));
+    APR_ARRAY_PUSH(others, const char *) = "rubbish";
+    APR_ARRAY_PUSH(others, const char *) = NULL;
+    APR_ARRAY_PUSH(others, const char *) = SET();
+    APR_ARRAY_PUSH(others, const char *) = own->jwks;
+    APR_ARRAY_PUSH(others, const char *) = SET(KEY("b", EC1) "," KEY("p", EC1 ",\"d\":\"AAAA\"") "," KEY("e", ED));
+    merged = lti_toolkeys_merge(own, others, *state);
+    assert_string_equal(kids_of(merged, *state), apr_pstrcat(*state, kid, " b r e ", NULL));
+    /* The first of two keys of one kid stays, and nothing private gets in. */
+    assert_non_null(strstr(merged, X2));
+    assert_null(strstr(merged, "\"d\""));
+}
+
+static void what_all_nodes_publish_has_limits(void **state)
+{
+    lti_toolkeys_t *own = own_keys(*state);
+    const char *kid = APR_ARRAY_IDX(own->keys, 0, lti_key_t *)->kid, *merged, *at;
+    char *n = apr_pcalloc(*state, 1367); /* of 8192 bits */
+    int large, i, count;
+
+    memset(n, 'x', 1364);
+    strcpy(n + 1364, "AQ");
+    for (large = 0; large < 2; large++) {
+        apr_array_header_t *others = apr_array_make(*state, 100, sizeof(const char *));
+
+        for (i = 0; i < 100; i++)
+            APR_ARRAY_PUSH(others, const char *) =
+                large ? apr_psprintf(*state, SET("{\"kid\":\"k%d\",\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"%s\"}"), i, n)
+                      : apr_psprintf(*state, SET("{\"kid\":\"k%d\"," EC2 "}"), i);
+        merged = lti_toolkeys_merge(own, others, *state);
+        for (count = 0, at = merged; (at = strstr(at, "\"kid\"")) != NULL; at++)
+            count++;
+        assert_in_range(strlen(merged), 1000, LTI_TOOLKEYS_MAX);
+        assert_memory_equal(kids_of(merged, *state), kid, strlen(kid));
+        if (large)
+            assert_in_range(count, 40, 45);
+        else
+            assert_int_equal(count, LTI_KEYSET_KEYS);
+    }
+}
+
+static void what_was_shared_is_served_by_all(void **state)
+{
+    char *block = apr_palloc(*state, lti_keycache_size(1)), *large = apr_pcalloc(*state, 70000);
+    lti_toolkeys_t *own = own_keys(*state);
+    lti_keycache_t *cache = cache_in(block, 1, *state);
+    lti_err_t err;
+
+    assert_ptr_equal(lti_toolkeys_union(cache, own, *state), own->jwks);
+    fetch(cache, 0, SET(KEY("a", EC1)), 0, NOW);
+    assert_ptr_equal(lti_toolkeys_union(cache, own, *state), own->jwks);
+    assert_ok(lti_toolkeys_share(cache, SET(KEY("b", EC2)), NOW, &err), err);
+    assert_string_equal(lti_toolkeys_union(cache, own, *state), SET(KEY("b", EC2)));
+    assert_ok(lti_toolkeys_share(cache, SET(KEY("cc", EC1)), NOW, &err), err);
+    assert_string_equal(lti_toolkeys_union(cache, own, *state), SET(KEY("cc", EC1)));
+    memset(large, 'x', 69999);
+    assert_code(lti_toolkeys_share(cache, large, NOW, &err), err, LTI_E_INTERNAL);
+    assert_string_equal(lti_toolkeys_union(cache, own, *state), SET(KEY("cc", EC1)));
+    /* It is nobody's platform. */
+    assert_true(has(cache, 0, "a", NOW, *state));
+    assert_false(has(cache, 0, "cc", NOW, *state));
+    assert_int_equal(lti_keycache_claim(cache, 1, NOW), 0);
+    /* A writer that died in the midst of it left an odd number: the own keys are served, and the next one mends it. */
+    ++*(uint64_t *)(void *)(block + 64 * 1024);
+    assert_ptr_equal(lti_toolkeys_union(cache, own, *state), own->jwks);
+    assert_ok(lti_toolkeys_share(cache, SET(KEY("d", EC1)), NOW, &err), err);
+    assert_string_equal(lti_toolkeys_union(cache, own, *state), SET(KEY("d", EC1)));
+    /* As do words of a writer that was stopped for long. */
+    block[64 * 1024 + 200] ^= 1;
+    assert_string_not_equal(lti_toolkeys_union(cache, own, *state), SET(KEY("b", EC2)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        POOL_TEST(keys_of_other_nodes_are_added_behind_the_own_ones),
+        POOL_TEST(what_all_nodes_publish_has_limits),
+        POOL_TEST(what_was_shared_is_served_by_all),
         POOL_TEST(usable_keys_are_kept_and_others_dropped),
+        POOL_TEST(keys_that_are_not_used_are_told_with_the_reason),
         POOL_TEST(the_algorithm_of_a_jwk_binds_its_key),
         POOL_TEST(sets_that_are_none_are_refused),
         POOL_TEST(sets_have_limits),
         POOL_TEST(a_set_is_found_where_it_was_stored),
         POOL_TEST(lent_keys_outlive_their_set),
         POOL_TEST(sets_age_within_limits),
+        POOL_TEST(the_age_of_a_set_is_known),
         POOL_TEST(a_clock_set_back_makes_a_set_stale_not_eternal),
         POOL_TEST(a_bad_set_does_not_replace_a_good_one),
         POOL_TEST(a_set_that_does_not_fit_is_refused_whole),

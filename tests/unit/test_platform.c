@@ -326,6 +326,38 @@ static void defaults_of_explicit_registrations(void **state)
     assert_ok(lti_platform_check(platform, p, &err), err);
 }
 
+static void pages_of_the_platform_may_frame_ours(void **state) /* SPEC S-25 */
+{
+    static const struct {
+        const char *family, *url, *directive;
+    } rows[] = {
+        {"moodle", "https://moodle.example.edu/moodle", "frame-ancestors 'self' https://moodle.example.edu"},
+        {"canvas", "https://school.instructure.com",
+         "frame-ancestors 'self' https://canvas.instructure.com https://sso.canvaslms.com https://*.instructure.com"},
+        {"canvas", "https://school.beta.instructure.com",
+         "frame-ancestors 'self' https://canvas.beta.instructure.com https://sso.beta.canvaslms.com https://*.instructure.com"},
+        {"blackboard", "https://blackboard.com",
+         "frame-ancestors 'self' https://blackboard.com https://developer.blackboard.com https://*.blackboard.com"},
+        {"schoology", "https://schoology.schoology.com",
+         "frame-ancestors 'self' https://schoology.schoology.com https://lti-service.svc.schoology.com https://*.schoology.com"},
+        {"brightspace", "https://d2l.example.edu", "frame-ancestors 'self' https://d2l.example.edu"},
+    };
+    apr_pool_t *p = *state;
+    lti_err_t err = {.code = LTI_OK};
+    lti_platform_t *platform;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        platform = blank(p, "campus", "c");
+        assert_ok(lti_platform_preset(platform, lti_family_by_name(rows[i].family), rows[i].url, NULL, p, &err), err);
+        assert_ok(lti_platform_check(platform, p, &err), err);
+        assert_string_equal(platform->frame_ancestors, rows[i].directive);
+    }
+    platform = complete(p, "trial", "http://localhost:9000", "c");
+    platform->authorization_endpoint = "http://[::1]:9001/auth"; /* an address that no policy can name */
+    assert_ok(lti_platform_check(platform, p, &err), err);
+    assert_string_equal(platform->frame_ancestors, "frame-ancestors 'self' http://localhost:9000");
+}
+
 static void a_login_finds_its_registration(void **state) /* SPEC L-03, L-08, L-09 */
 {
     static const struct {
@@ -525,6 +557,7 @@ int main(void)
         POOL_TEST(presets_say_what_is_missing),
         POOL_TEST(a_registration_that_cannot_work_is_refused),
         POOL_TEST(defaults_of_explicit_registrations),
+        POOL_TEST(pages_of_the_platform_may_frame_ours),
         POOL_TEST(a_login_finds_its_registration),
         POOL_TEST(deployments_are_admitted_by_configuration),
         POOL_TEST(course_keys_differ_wherever_a_part_differs),

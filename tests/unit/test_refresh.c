@@ -644,6 +644,38 @@ static void a_registration_that_was_taken_out_is_said_once(void **state)
     assert_int_equal(asked(world, ROSTER), 0);
 }
 
+/* Who may not launch any more is not asked who is in the course either (LTIDeployment). */
+static void a_deployment_that_is_not_accepted_has_no_roster_fetched(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann", NULL, NULL);
+    seen_event_t failed;
+    lti_err_t err = {0};
+
+    world->platform.deployments = LTI_DEPLOYMENT_LIST;
+    update_now(node);
+    failed = only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_DEPLOYMENT_UNKNOWN);
+    assert_in_range(failed.due_at - world_clock, HOURS(21), HOURS(27));
+    world->platform.deployments = LTI_DEPLOYMENT_ASK;
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_DEPLOYMENT_UNKNOWN);
+    assert_ok(lti_db_deployment_decide(node->db, "campus", "1", LTI_DEPLOYMENT_WITHDRAWN, world_clock, world->pool, &err), err);
+    update_now(node);
+    failed = only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_DEPLOYMENT_WITHDRAWN);
+    assert_in_range(failed.due_at - world_clock, HOURS(21), HOURS(27));
+    assert_int_equal(asked(world, ROSTER), 0);
+    assert_ok(lti_db_deployment_decide(node->db, "campus", "1", LTI_DEPLOYMENT_ACCEPTED, world_clock, world->pool, &err), err);
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    assert_int_equal(asked(world, ROSTER), 1);
+    /* What the configuration lists needs no row. */
+    assert_ok(lti_db_deployment_decide(node->db, "campus", "1", LTI_DEPLOYMENT_WITHDRAWN, world_clock, world->pool, &err), err);
+    world->platform.deployment_ids = apr_array_make(world->pool, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(world->platform.deployment_ids, const char *) = "1";
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+}
+
 static void a_service_address_is_judged_before_anything_is_sent(void **state)
 {
     world_t *world = *state;
@@ -1203,6 +1235,7 @@ int main(void)
         WORLD_TEST(a_course_that_is_gone_is_asked_daily_then_weekly_never_not),
         WORLD_TEST(quiet_courses_are_asked_less_often),
         WORLD_TEST(a_registration_that_was_taken_out_is_said_once),
+        WORLD_TEST(a_deployment_that_is_not_accepted_has_no_roster_fetched),
         WORLD_TEST(a_service_address_is_judged_before_anything_is_sent),
         WORLD_TEST(a_refused_token_is_renewed_once),
         WORLD_TEST(token_faults_are_told_apart),

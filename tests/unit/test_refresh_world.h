@@ -122,7 +122,7 @@ static void hush(world_t *world)
     world->asked->nelts = 0;
 }
 
-static int asked(const world_t *world, const char *url)
+static __attribute__((unused)) int asked(const world_t *world, const char *url)
 {
     int i, count = 0;
 
@@ -152,7 +152,7 @@ static const char *people(world_t *world, const char *words)
 }
 
 /** "u0 u1 u2 ..." from `first` up to, not including, `end`. */
-static const char *crowd(world_t *world, int first, int end)
+static __attribute__((unused)) const char *crowd(world_t *world, int first, int end)
 {
     char *words = apr_palloc(world->pool, (apr_size_t)(end - first) * 8 + 1), *at = words;
     int i;
@@ -571,7 +571,7 @@ static void next_second(node_t *node)
 }
 
 /** "Update now", and the engine does it. */
-static void update_now(node_t *node)
+static __attribute__((unused)) void update_now(node_t *node)
 {
     lti_err_t err = {0};
 
@@ -582,7 +582,7 @@ static void update_now(node_t *node)
 }
 
 /** A node whose course was fetched for the first time from the three pages given. */
-static node_t *begin_with(world_t *world, const char *page1, const char *page2, const char *page3)
+static __attribute__((unused)) node_t *begin_with(world_t *world, const char *page1, const char *page2, const char *page3)
 {
     node_t *node = begin_node(world, 0, MEMORY);
 
@@ -614,7 +614,7 @@ static seen_event_t only_event(node_t *node, lti_event_kind_t kind, lti_code_t c
     return event;
 }
 
-static lti_course_t *course_of(node_t *node, const char *key)
+static __attribute__((unused)) lti_course_t *course_of(node_t *node, const char *key)
 {
     lti_course_t *course = NULL;
     lti_err_t err = {0};
@@ -624,7 +624,7 @@ static lti_course_t *course_of(node_t *node, const char *key)
 }
 
 /** "active", "inactive", "left", or "unknown", as shared memory has it; the database must say the same. */
-static const char *standing(node_t *node, const char *user_id)
+static __attribute__((unused)) const char *standing(node_t *node, const char *user_id)
 {
     lti_snapshot_member_t here;
     lti_snapshot_course_t course;
@@ -645,7 +645,7 @@ static const char *standing(node_t *node, const char *user_id)
     return lti_member_status_word(here.status);
 }
 
-static lti_roster_state_t published_state(node_t *node)
+static __attribute__((unused)) lti_roster_state_t published_state(node_t *node)
 {
     lti_snapshot_course_t course;
 
