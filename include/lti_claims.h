@@ -32,11 +32,30 @@ typedef struct lti_launch_t {
     const char *course_key; /* NULL without a context */
     const char *resource_link_id, *resource_link_title;
     const char *message_type, *target_link_uri, *return_url;
+    const char *for_user_id; /* of a submission review: whose work it is; user_id is the reviewer (SPEC M-07) */
+    /* Of a deep linking request (SPEC M-04). Lists are joined by blanks; flags are "true" or "false", NULL where nothing was said. */
+    const char *deep_link_return_url, *deep_link_data;
+    const char *deep_link_accept_types, *deep_link_accept_targets, *deep_link_accept_media_types;
+    const char *deep_link_accept_multiple, *deep_link_accept_lineitem, *deep_link_auto_create;
+    /* Names of LTI 1.1, signed with the secret of that time (SPEC 2.5); all NULL unless the signature was good. */
+    const char *legacy_consumer_key, *legacy_user_id, *legacy_context_id, *legacy_resource_link_id;
+    const char *legacy_fault; /* why they are NULL although the claim and secrets are there; for a log line. Not sealed. */
     const char *nrps_url; /* NULL: no roster service offered. Not exported. */
+    const char *nrps_fault; /* why it is NULL although the claim is there; for a log line. Not sealed. */
+    const char *remarks;    /* what of the token was left out or mended; for a log line, NULL if nothing. Not sealed. */
     apr_table_t *custom;  /* NULL or name -> text (SPEC K-18, K-19: unresolved variables are left out) */
     apr_time_t launched_at; /* when it was validated */
     apr_time_t token_expires_at;
 } lti_launch_t;
+
+/** A secret of the LTI 1.1 times, by the consumer key it belongs to (LTILegacySecret). */
+typedef struct lti_legacy_secret_t {
+    const char *consumer_key;
+    const char *secret;
+    const char *path; /* the file that holds it */
+    const char *file; /* where it was configured, for messages */
+    int line;
+} lti_legacy_secret_t;
 
 #define LTI_MESSAGE_RESOURCE_LINK 0x1u
 #define LTI_MESSAGE_SUBMISSION_REVIEW 0x2u
@@ -53,6 +72,7 @@ typedef struct lti_expect_t {
     int allow_anonymous;
     unsigned role_options;  /* LTI_ROLE_STRICT */
     unsigned message_types; /* admitted ones */
+    const apr_array_header_t *legacy_secrets; /* of const lti_legacy_secret_t *; NULL: the migration claim is not looked at */
 } lti_expect_t;
 
 #define LTI_LAUNCH_MAX_AGE 600 /* seconds since iat (SPEC C-07) */
@@ -60,7 +80,14 @@ typedef struct lti_expect_t {
 /** The set of message types that a list of words names ("LtiResourceLinkRequest", ...); 0 and LTI_E_CONFIG for an unknown word. */
 unsigned lti_message_type_by_name(const char *name);
 
-/** Checks and extracts. `claims` is borrowed; the launch has copies. Deployment admission (K-04) is judged by lti_platform_accepts(). */
+/**
+ * launch_presentation.return_url, NULL unless it is an https URL (http for loopback) of at most 4096 bytes. Needs a good signature, but no good launch: it is
+ * where a refusal may lead back to (SPEC K-31).
+ */
+const char *lti_claims_return_url(const json_t *claims, apr_pool_t *p);
+
+/** Checks and extracts. `claims` is borrowed; the launch has copies. Deployments are judged by the configuration
+ * (K-04); whether one is accepted under `LTIDeployment ask` is the caller's question. */
 apr_status_t lti_claims_launch(lti_launch_t **launch, const json_t *claims, const lti_expect_t *expect, apr_pool_t *p, lti_err_t *err);
 
 #endif

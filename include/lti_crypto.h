@@ -55,6 +55,9 @@ apr_status_t lti_sha256_pieces(unsigned char out[LTI_SHA256_SIZE], const lti_byt
 /** Plain SHA-256. */
 apr_status_t lti_sha256(unsigned char out[LTI_SHA256_SIZE], const void *data, apr_size_t size);
 
+/** HMAC-SHA256 of `data`; the key has at least one byte. */
+apr_status_t lti_hmac_sha256(unsigned char out[LTI_SHA256_SIZE], lti_bytes_t key, lti_bytes_t data);
+
 /* --- sealing ---------------------------------------------------------------------------------------------------- */
 
 /** AES-256-GCM under one key per secret and purpose (HKDF-SHA256); the first secret seals, all open. */

@@ -29,6 +29,12 @@ typedef struct lti_jws_t {
 /** Takes `token` apart. LTI_E_TOKEN_MALFORMED, LTI_E_ALGORITHM. `token` must live as long as `p`. */
 apr_status_t lti_jws_parse(lti_jws_t **jws, const char *token, apr_size_t length, apr_pool_t *p, lti_err_t *err);
 
+/**
+ * The same without the rules for the payload and its type (`typ`): any bytes, none among them; `claims` stays NULL. For programs that hold this code
+ * against public test vectors (ltijws); lti_jws_parse() goes through it.
+ */
+apr_status_t lti_jws_parse_envelope(lti_jws_t **jws, const char *token, apr_size_t length, apr_pool_t *p, lti_err_t *err);
+
 /** Verifies with `key`: the algorithm is in `allowed` (LTI_ALG_BIT set), fits the key and its JWK, and the signature is right. */
 apr_status_t lti_jws_verify(const lti_jws_t *jws, const lti_key_t *key, unsigned allowed, lti_err_t *err);
 

@@ -7,11 +7,13 @@
  *   value   1.<hex seconds of the launch>.<base64url of the sealed record>
  *           The clear time lets the newest of several cookies be found without opening all; it is authenticated with the seal, as are
  *           the cookie's name and the base URL of the vhost (Invariant 1).
- *   record  role, flags, times, then tag, length, bytes ...; roles as numbers of the vocabulary where they have one
+ *   record  role, flags, times, then tag, length, bytes ...; roles as numbers of the vocabulary where they have one. Tags are never renumbered, unknown
+ *           ones are passed over: records of other releases open
  *
  * All of a launch is in it but nrps_url, which belongs to the course's row. What does not fit goes into the *surplus*: a text that the caller
- * keeps in the launch table (lti_db) under the launch's id and brings back when the session is opened. In this order: custom, return_url,
- * target_link_uri, titles, context type and label, locale, names, e-mail, sourcedid, resource link and context id, roles without a number. Never:
+ * keeps in the launch table (lti_db) under the launch's id and brings back when the session is opened. In this order: data of deep
+ * linking, custom, return_url, target_link_uri, titles, context type and label, the rest of deep linking, names of LTI 1.1, locale, names, e-mail, sourcedid,
+ * resource link and context id, whose submission it is, roles without a number. Never:
  * id, platform, issuer, client id, deployment, user, course key, times. A session whose surplus was not found must not be sealed again.
  * Opening costs one unseal and no allocation beyond the record's size: it stands on the request path.
  *
@@ -28,6 +30,7 @@
 
 #define LTI_SESSION_COOKIE_MAX 1024  /* name, '=' and value */
 #define LTI_SESSION_COOKIES_MAX 4096 /* all together */
+#define LTI_SESSION_KEY_LENGTH 16    /* letters of the key in the cookie's name, of a-z and 2-7 */
 
 typedef struct lti_session_t {
     lti_launch_t launch; /* texts point into the opened record */
@@ -47,7 +50,10 @@ apr_status_t lti_session_seal(const char **value, const char **surplus, const lt
                               const char *cookie_name, const lti_launch_t *launch, apr_time_t expires_at, apr_time_t touched_at,
                               apr_pool_t *p, lti_err_t *err);
 
-/** Opens and checks the absolute end and the idle time (`idle` 0: none). LTI_E_SESSION_INVALID, LTI_E_SESSION_EXPIRED. */
+/**
+ * Opens and checks the absolute end and the idle time (`idle` 0: none). LTI_E_SESSION_INVALID leaves `*session` alone; LTI_E_SESSION_EXPIRED sets it too: for
+ * the page that says so.
+ */
 apr_status_t lti_session_open(lti_session_t **session, const lti_sealer_t *sealer, const char *base_url, const char *cookie_name,
                               const char *value, apr_time_t now, apr_interval_time_t idle, apr_pool_t *p, lti_err_t *err);
 

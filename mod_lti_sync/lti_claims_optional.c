@@ -3,6 +3,8 @@
 #include "lti_claims_part.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <apr_strings.h>
@@ -17,6 +19,7 @@
 #define CUSTOM_VALUE_MAX 8192 /* SPEC S-21: what environments and headers can carry */
 #define CUSTOM_BYTES_MAX 32768
 #define CUSTOM_COUNT_MAX 256
+#define REMARKS_MAX 400 /* bytes, after which no more is added */
 #define COURSE_TYPE "http://purl.imsglobal.org/vocab/lis/v2/course#"
 
 const json_t *lti_claim_member(const json_t *object, const char *name)
@@ -46,37 +49,84 @@ static const char *clean_copy(const char *text, apr_pool_t *p)
     return copy;
 }
 
-static const char *short_string(const json_t *object, const char *name, apr_size_t max)
+void lti_claim_remark(const lti_reading_t *reading, const char *format, ...)
 {
-    const char *text = lti_json_string(object, name);
+    const char *known = reading->launch->remarks, *remark;
+    va_list args;
 
-    return text == NULL || text[0] == '\0' || strlen(text) > max ? NULL : text;
+    if (known != NULL && strlen(known) > REMARKS_MAX)
+        return;
+    va_start(args, format);
+    remark = apr_pvsprintf(reading->p, format, args);
+    va_end(args);
+    reading->launch->remarks = known == NULL ? remark : apr_pstrcat(reading->p, known, "; ", remark, NULL);
 }
 
-const char *lti_claim_display(const json_t *object, const char *name, apr_pool_t *p)
+static void remark_member(const lti_reading_t *reading, const json_t *object, const char *name, const char *fault)
 {
-    const char *text = short_string(object, name, LTI_FIELD_MAX);
-
-    return text == NULL ? NULL : clean_copy(text, p);
+    lti_claim_remark(reading, "%.80s %s", lti_claim_label(reading, object, name), fault);
 }
 
-/* A text that names somebody to other systems: mended it would name somebody else, so it is taken as it is or not at all. */
-static const char *identity(const json_t *object, const char *name, apr_pool_t *p)
+/* NULL where it is absent, empty or none. */
+static const char *short_string(const lti_reading_t *reading, const json_t *object, const char *name, apr_size_t max)
 {
-    const char *text = short_string(object, name, LTI_FIELD_MAX);
+    const json_t *member = lti_claim_member(object, name);
+    const char *text = json_string_value(member);
 
-    return text == NULL || !lti_json_is_clean(text) ? NULL : apr_pstrdup(p, text);
+    if (member != NULL && text == NULL)
+        remark_member(reading, object, name, "is no string");
+    if (text == NULL || text[0] == '\0')
+        return NULL;
+    if (strlen(text) > max) {
+        remark_member(reading, object, name, "is too long");
+        return NULL;
+    }
+    return text;
+}
+
+const char *lti_claim_display(const lti_reading_t *reading, const json_t *object, const char *name)
+{
+    const char *text = short_string(reading, object, name, LTI_FIELD_MAX);
+
+    if (text == NULL || lti_json_is_clean(text))
+        return text == NULL ? NULL : apr_pstrdup(reading->p, text);
+    remark_member(reading, object, name, "had control characters");
+    return clean_copy(text, reading->p);
+}
+
+const char *lti_claim_identity(const lti_reading_t *reading, const json_t *object, const char *name)
+{
+    const char *text = short_string(reading, object, name, LTI_FIELD_MAX);
+
+    if (text == NULL || lti_json_is_clean(text))
+        return text == NULL ? NULL : apr_pstrdup(reading->p, text);
+    remark_member(reading, object, name, "has control characters");
+    return NULL;
+}
+
+/* The claim if it is an object. */
+static const json_t *object_claim(const lti_reading_t *reading, const char *name)
+{
+    const json_t *claim = lti_claim_member(reading->claims, name);
+
+    if (claim == NULL || json_is_object(claim))
+        return claim;
+    remark_member(reading, reading->claims, name, "is no object");
+    return NULL;
 }
 
 /* --- person, presentation ------------------------------------------------------------------------------------------------ */
 
-static const char *locale(const json_t *object, apr_pool_t *p)
+static const char *locale(const lti_reading_t *reading, const json_t *object)
 {
-    const char *text = short_string(object, "locale", LOCALE_MAX);
+    const char *text = short_string(reading, object, "locale", LOCALE_MAX);
 
-    if (text == NULL || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@") != strlen(text))
+    if (text == NULL)
         return NULL;
-    return apr_pstrdup(p, text);
+    if (strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.@") == strlen(text))
+        return apr_pstrdup(reading->p, text);
+    remark_member(reading, object, "locale", "is no language tag");
+    return NULL;
 }
 
 static void read_person(const lti_reading_t *reading)
@@ -86,24 +136,35 @@ static void read_person(const lti_reading_t *reading)
     /* An anonymous launch must not become somebody by the side door (SPEC C-12). */
     if (launch->user_id == NULL)
         return;
-    launch->name = lti_claim_display(reading->claims, "name", reading->p);
-    launch->given_name = lti_claim_display(reading->claims, "given_name", reading->p);
-    launch->family_name = lti_claim_display(reading->claims, "family_name", reading->p);
-    launch->email = identity(reading->claims, "email", reading->p);
-    launch->sourcedid = identity(lti_claim_member(reading->claims, LTI_CLAIM("lis")), "person_sourcedid", reading->p);
+    launch->name = lti_claim_display(reading, reading->claims, "name");
+    launch->given_name = lti_claim_display(reading, reading->claims, "given_name");
+    launch->family_name = lti_claim_display(reading, reading->claims, "family_name");
+    launch->email = lti_claim_identity(reading, reading->claims, "email");
+    launch->sourcedid = lti_claim_identity(reading, object_claim(reading, LTI_CLAIM("lis")), "person_sourcedid");
     if (launch->locale == NULL)
-        launch->locale = locale(reading->claims, reading->p);
+        launch->locale = locale(reading, reading->claims);
+}
+
+#define PRESENTATION LTI_CLAIM("launch_presentation")
+
+const char *lti_claims_return_url(const json_t *claims, apr_pool_t *p)
+{
+    const char *url = lti_json_string(lti_claim_member(claims, PRESENTATION), "return_url");
+
+    if (url == NULL || !lti_json_is_clean(url) ||
+        lti_http_check_url(url, LTI_CLAIM_URL_MAX, LTI_E_CLAIM_INVALID, NULL) != APR_SUCCESS)
+        return NULL;
+    return apr_pstrdup(p, url);
 }
 
 static void read_presentation(const lti_reading_t *reading)
 {
-    const json_t *presentation = lti_claim_member(reading->claims, LTI_CLAIM("launch_presentation"));
-    const char *url = lti_json_string(presentation, "return_url");
+    const json_t *presentation = object_claim(reading, PRESENTATION);
 
-    reading->launch->locale = locale(presentation, reading->p);
-    if (url != NULL && lti_json_is_clean(url) &&
-        lti_http_check_url(url, LTI_CLAIM_URL_MAX, LTI_E_CLAIM_INVALID, NULL) == APR_SUCCESS)
-        reading->launch->return_url = apr_pstrdup(reading->p, url);
+    reading->launch->locale = locale(reading, presentation);
+    reading->launch->return_url = lti_claims_return_url(reading->claims, reading->p);
+    if (reading->launch->return_url == NULL && lti_claim_member(presentation, "return_url") != NULL)
+        remark_member(reading, presentation, "return_url", "is no https URL");
 }
 
 /* --- course ---------------------------------------------------------------------------------------------------------------- */
@@ -147,8 +208,8 @@ static void read_course(const lti_reading_t *reading)
 
     if (reading->launch->context_id == NULL)
         return;
-    reading->launch->context_label = lti_claim_display(context, "label", reading->p);
-    reading->launch->context_title = lti_claim_display(context, "title", reading->p);
+    reading->launch->context_label = lti_claim_display(reading, context, "label");
+    reading->launch->context_title = lti_claim_display(reading, context, "title");
     reading->launch->context_type = read_course_types(json_object_get(context, "type"), reading->p);
 }
 
@@ -177,10 +238,20 @@ static void read_roster_service(const lti_reading_t *reading)
 {
     const json_t *service = lti_claim_member(reading->claims, NRPS_CLAIM);
     const char *url = lti_json_string(service, "context_memberships_url");
+    lti_err_t fault;
 
     /* Without a course there is nothing that a roster could be of (SPEC K-13). */
-    if (reading->launch->context_id != NULL && url != NULL && offers_version_2(service) && lti_json_is_clean(url) &&
-        lti_http_check_url(url, NRPS_URL_MAX, LTI_E_SERVICE_URL, NULL) == APR_SUCCESS)
+    if (reading->launch->context_id == NULL || service == NULL)
+        return;
+    if (url == NULL)
+        reading->launch->nrps_fault = "context_memberships_url is missing or no string";
+    else if (!offers_version_2(service))
+        reading->launch->nrps_fault = "service_versions does not name 2.0";
+    else if (!lti_json_is_clean(url))
+        reading->launch->nrps_fault = "context_memberships_url has control characters";
+    else if (lti_http_check_url(url, NRPS_URL_MAX, LTI_E_SERVICE_URL, &fault) != APR_SUCCESS)
+        reading->launch->nrps_fault = apr_pstrcat(reading->p, "context_memberships_url: ", fault.text, NULL);
+    else
         reading->launch->nrps_url = apr_pstrdup(reading->p, url);
 }
 
@@ -213,26 +284,32 @@ static const char *custom_text(const json_t *value, apr_pool_t *p)
 
 static void read_custom(const lti_reading_t *reading)
 {
-    json_t *custom = json_object_get(reading->claims, LTI_CLAIM("custom"));
+    json_t *custom = (json_t *)(uintptr_t)object_claim(reading, LTI_CLAIM("custom"));
     const char *name;
     json_t *value;
     apr_size_t bytes = 0, size;
-    int count = 0;
+    int count = 0, surplus = 0;
 
     json_object_foreach(custom, name, value)
     {
         const char *text = custom_text(value, reading->p);
+        if (!json_is_string(value))
+            remark_member(reading, custom, name, text == NULL ? "is no text" : "is no string, but was taken as one");
         if (text == NULL || name[0] == '\0' || strlen(name) > CUSTOM_NAME_MAX || !lti_json_is_clean(name))
             continue;
         size = strlen(name) + strlen(text);
-        if (strlen(text) > CUSTOM_VALUE_MAX || size > CUSTOM_BYTES_MAX - bytes || count == CUSTOM_COUNT_MAX)
+        if (strlen(text) > CUSTOM_VALUE_MAX || size > CUSTOM_BYTES_MAX - bytes || count == CUSTOM_COUNT_MAX) {
+            surplus++;
             continue;
+        }
         bytes += size;
         count++;
         if (reading->launch->custom == NULL)
             reading->launch->custom = apr_table_make(reading->p, 8);
         apr_table_addn(reading->launch->custom, apr_pstrdup(reading->p, name), text);
     }
+    if (surplus > 0)
+        lti_claim_remark(reading, "%d custom parameters are beyond their limits", surplus);
 }
 
 void lti_claims_optional(const lti_reading_t *reading)
@@ -244,7 +321,8 @@ void lti_claims_optional(const lti_reading_t *reading)
     read_course(reading);
     if (launch->resource_link_id != NULL)
         launch->resource_link_title =
-            lti_claim_display(lti_claim_member(reading->claims, LTI_CLAIM("resource_link")), "title", reading->p);
+            lti_claim_display(reading, lti_claim_member(reading->claims, LTI_CLAIM("resource_link")), "title");
     read_roster_service(reading);
     read_custom(reading);
+    lti_claims_legacy(reading);
 }

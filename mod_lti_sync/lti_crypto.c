@@ -215,6 +215,16 @@ apr_status_t lti_sha256(unsigned char out[LTI_SHA256_SIZE], const void *data, ap
     return APR_SUCCESS;
 }
 
+apr_status_t lti_hmac_sha256(unsigned char out[LTI_SHA256_SIZE], lti_bytes_t key, lti_bytes_t data)
+{
+    size_t made = 0;
+
+    if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key.data, key.size, data.data, data.size, out, LTI_SHA256_SIZE, &made) ||
+        made != LTI_SHA256_SIZE)
+        return fail_openssl(NULL, "HMAC");
+    return APR_SUCCESS;
+}
+
 /* --- sealing -------------------------------------------------------------------------------------------------------- */
 
 #define IDLE_CONTEXTS 8

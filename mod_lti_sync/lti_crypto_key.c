@@ -106,6 +106,28 @@ static const curve_t *curve_of(const EVP_PKEY *pkey)
     return NULL;
 }
 
+/*
+ * Some smart cards made primes that are powers of 65537 modulo the product of the first primes (CVE-2017-15361): such a modulus can be taken apart, and shows it
+ * by being a power of 65537 modulo each small prime. One of 2^28 other keys looks so by chance.
+ */
+static int is_from_weak_generator(const BIGNUM *n)
+{
+    /* Those below 168 of which 65537 does not reach every residue. */
+    static const unsigned char primes[] = {11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157};
+    size_t i;
+
+    for (i = 0; i < sizeof(primes); i++) {
+        BN_ULONG prime = primes[i], rest = BN_mod_word(n, prime), power = 1;
+
+        while (power != rest) {
+            power = power * 65537 % prime;
+            if (power == 1)
+                return 0;
+        }
+    }
+    return 1;
+}
+
 /* NULL if modulus and exponent are within SPEC J-08, else what is wrong. */
 static const char *rsa_fault(const BIGNUM *n, const BIGNUM *e)
 {
@@ -117,6 +139,8 @@ static const char *rsa_fault(const BIGNUM *n, const BIGNUM *e)
         return "an RSA modulus above 8192 bits";
     if (!BN_is_odd(n))
         return "an even RSA modulus";
+    if (is_from_weak_generator(n))
+        return "an RSA modulus of the weak generator of CVE-2017-15361 (ROCA)";
     if (!BN_is_odd(e) || BN_is_one(e))
         return "an RSA exponent that is even or 1";
     if (BN_num_bits(e) > RSA_EXPONENT_BITS_MAX)
@@ -209,11 +233,12 @@ apr_status_t lti_key_verify(const lti_key_t *key, lti_alg_t alg, lti_bytes_t inp
     int ok, length;
 
     if (!lti_key_fits(key, alg))
-        return lti_fail(err, LTI_E_KEY_UNUSABLE, APR_EINVAL, "the key \"%s\" may not be used with %s", key->kid, lti_alg_name(alg));
+        return lti_fail(err, LTI_E_KEY_UNUSABLE, APR_EINVAL, "the key \"%.120s\" may not be used with %s (SPEC J-07)", key->kid,
+                        lti_alg_name(alg));
     if (signature.size != signature_size(key, algorithm))
         return lti_fail(err, LTI_E_SIGNATURE, APR_EINVAL,
-                        "a signature of %" APR_SIZE_T_FMT " bytes is none of %s with the key \"%s\"", signature.size,
-                        algorithm->name, key->kid);
+                        "a signature of %" APR_SIZE_T_FMT " bytes is none of %s with the key \"%.120s\" (SPEC J-13)",
+                        signature.size, algorithm->name, key->kid);
     if (algorithm->scheme == SCHEME_ECDSA) {
         length = der_from_halves(&der, signature.data, algorithm->curve->size);
         ok = length > 0 && verify(key, algorithm, input, der, (size_t)length);
@@ -222,8 +247,8 @@ apr_status_t lti_key_verify(const lti_key_t *key, lti_alg_t alg, lti_bytes_t inp
         ok = verify(key, algorithm, input, signature.data, signature.size);
     ERR_clear_error();
     if (!ok)
-        return lti_fail(err, LTI_E_SIGNATURE, APR_EINVAL, "the %s signature is not the one of the key \"%s\"", algorithm->name,
-                        key->kid);
+        return lti_fail(err, LTI_E_SIGNATURE, APR_EINVAL, "the %s signature is not the one of the key \"%.120s\" (SPEC J-13)",
+                        algorithm->name, key->kid);
     return APR_SUCCESS;
 }
 

@@ -34,6 +34,13 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
                                  "A parameter is too long, is not UTF-8 or has control characters."},
     [LTI_E_FORM_INVALID] = {"form-invalid", LTI_ERR_REQUEST, 400, OPEN_AGAIN, "The form in the request's body cannot be read."},
 
+    [LTI_E_OLD_LTI] =
+        {"old-lti", LTI_ERR_REQUEST, 400,
+         "This tool was added to your course in an old way that does not work here. Please show this page to the people who run "
+         "your learning platform.",
+         "This was a launch of LTI 1.1, which cannot carry a roster. Remove that installation of the tool from the platform and "
+         "install the tool by client id (LTI 1.3), with the URLs that the page names."},
+
     [LTI_E_ISSUER_UNKNOWN] =
         {"issuer-unknown", LTI_ERR_DENIED, 403, "This tool does not know the learning platform that sent you. " TELL_ADMIN,
          "No <LTIPlatform> has this issuer. Compare the issuer in the log line, letter for letter, with LTIIssuer or "
@@ -117,6 +124,15 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
     [LTI_E_DEPLOYMENT_UNKNOWN] = {"deployment-unknown", LTI_ERR_DENIED, 403,
                                   "This tool waits for the approval of its administrator at your institution. " TELL_ADMIN,
                                   "The deployment is not accepted: add its id, which the log line has, to LTIDeployment."},
+    [LTI_E_DEPLOYMENT_WAITING] =
+        {"deployment-waiting", LTI_ERR_DENIED, 403,
+         "This tool waits for the approval of its administrator before your institution can use it. " TELL_ADMIN,
+         "The launch is valid; its deployment is neither listed in LTIDeployment nor accepted. Accept it in the database (Who may, "
+         "in "
+         "docs/database.md), or list its id, which the log line has."},
+    [LTI_E_DEPLOYMENT_WITHDRAWN] =
+        {"deployment-withdrawn", LTI_ERR_DENIED, 403, "Your institution may not use this tool any more. " TELL_ADMIN,
+         "An administrator has withdrawn this deployment; it can be accepted again (Who may, in docs/database.md)."},
     [LTI_E_DEPLOYMENT_MISMATCH] = {"deployment-mismatch", LTI_ERR_DENIED, 401, OPEN_AGAIN,
                                    "The token names another deployment than the login did."},
     [LTI_E_TARGET_MISMATCH] = {"target-mismatch", LTI_ERR_DENIED, 401, OPEN_AGAIN,
@@ -135,6 +151,13 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
          "The session cookie was not sealed by this site: was LTISecretFile replaced, or does it differ between nodes?"},
     [LTI_E_SESSION_EXPIRED] = {"session-expired", LTI_ERR_DENIED, 401, "Your session has ended. " OPEN_AGAIN,
                                "The session is older than LTISessionLifetime, or was unused for LTISessionIdle."},
+    [LTI_E_SESSION_ENDED] = {"session-ended", LTI_ERR_DENIED, 401, "Your session was ended. " OPEN_AGAIN,
+                             "An administrator has ended the sessions of this person, course or deployment; a new launch makes a "
+                             "new one where launches are still accepted."},
+    [LTI_E_SESSION_AMBIGUOUS] =
+        {"session-ambiguous", LTI_ERR_DENIED, 409, "Several courses are open in this browser. " OPEN_AGAIN,
+         "LTICoursePaths is On and the request came without the course's part of the path (~ and 16 characters) and without a "
+         "Referer that has it: let the application use relative links, or LTI_PATH_PREFIX."},
     [LTI_E_MEMBER_LEFT] =
         {"member-left", LTI_ERR_DENIED, 403,
          "You are no longer on the list of people of this course. If that is wrong, please ask your teacher; once you are "
@@ -153,7 +176,8 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
                                 "context= names more than one course: use course=KEY (LTI_COURSE_KEY)."},
     [LTI_E_CROSS_SITE] =
         {"cross-site", LTI_ERR_DENIED, 403, OPEN_AGAIN,
-         "A request that changes something came from another site (Sec-Fetch-Site, Origin); only pages of this site may send it."},
+         "A request that may change something came from another site (Sec-Fetch-Site, Origin): sessions work in frames, so any page could send it in "
+         "this person's name. Where the application protects itself, LTICrossSite allow admits it."},
 
     [LTI_E_HTTP_CONNECT] =
         {"http-connect", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
@@ -215,7 +239,8 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
     [LTI_E_LEASE_LOST] = {"lease-lost", LTI_ERR_STORE, 503, LATER, "Another node works on this course; nothing to do."},
 
     [LTI_E_STORE] = {"store", LTI_ERR_STORE, 503, LATER,
-                     "The database failed; the log line has its words. Check DBDParams and the database server; the directory of an SQLite file must belong to the User of this server."},
+                     "The database failed; the log line has its words. Check DBDParams and the database server; the directory of "
+                     "an SQLite file must belong to the User of this server."},
     [LTI_E_STORE_BUSY] = {"store-busy", LTI_ERR_STORE, 503, LATER, "The database stayed locked for too long."},
     [LTI_E_SCHEMA_NEWER] = {"schema-newer", LTI_ERR_CONFIG, 503, LATER,
                             "The tables were made by a newer release of this module: install that release on this node too."},

@@ -9,7 +9,7 @@
 #define VALUE_PREFIX "1."
 #define HEX_MAX 12 /* digits of the seconds */
 #define KEY_BYTES 10
-#define KEY_LENGTH 16
+#define KEY_LENGTH LTI_SESSION_KEY_LENGTH
 #define AAD_MAX 2048
 
 /* --- the record ------------------------------------------------------------------------------------------------------- */
@@ -44,16 +44,33 @@ enum {
     TAG_ROLES = 23,
     TAG_CUSTOM_NAME = 24,
     TAG_CUSTOM_VALUE = 25,
+    TAG_FOR_USER_ID = 26,
+    TAG_DEEP_LINK_RETURN_URL = 27,
+    TAG_DEEP_LINK_DATA = 28,
+    TAG_DEEP_LINK_ACCEPT_TYPES = 29,
+    TAG_DEEP_LINK_ACCEPT_TARGETS = 30,
+    TAG_DEEP_LINK_ACCEPT_MEDIA_TYPES = 31,
+    TAG_DEEP_LINK_ACCEPT_MULTIPLE = 32,
+    TAG_DEEP_LINK_ACCEPT_LINEITEM = 33,
+    TAG_DEEP_LINK_AUTO_CREATE = 34,
+    TAG_LEGACY_CONSUMER_KEY = 35,
+    TAG_LEGACY_USER_ID = 36,
+    TAG_LEGACY_CONTEXT_ID = 37,
+    TAG_LEGACY_RESOURCE_LINK_ID = 38,
     TAGS
 };
 
 /* The bytes are one: the place of the text among the common ones. */
 #define TAG_IS_COMMON 0x80
 
-#define BIT(tag) (1u << (tag))
+#define BIT(tag) ((apr_uint64_t)1 << (tag))
+_Static_assert(TAGS <= 64, "sets of tags are 64 bits");
+
+/* Tags whose field is one text of the launch: all but roles and custom parameters, which stand in the middle of the numbers. */
+#define IS_TEXT(tag) (((tag) >= 1 && (tag) < TAG_ROLES) || ((tag) > TAG_CUSTOM_VALUE && (tag) < TAGS))
 
 /* Where the text of a tag stands in a launch. */
-static const apr_size_t offsets[TAG_ROLES] = {
+static const apr_size_t offsets[TAGS] = {
     [TAG_ID] = offsetof(lti_launch_t, id),
     [TAG_PLATFORM] = offsetof(lti_launch_t, platform),
     [TAG_ISSUER] = offsetof(lti_launch_t, issuer),
@@ -76,13 +93,48 @@ static const apr_size_t offsets[TAG_ROLES] = {
     [TAG_MESSAGE_TYPE] = offsetof(lti_launch_t, message_type),
     [TAG_TARGET_LINK_URI] = offsetof(lti_launch_t, target_link_uri),
     [TAG_RETURN_URL] = offsetof(lti_launch_t, return_url),
+    [TAG_FOR_USER_ID] = offsetof(lti_launch_t, for_user_id),
+    [TAG_DEEP_LINK_RETURN_URL] = offsetof(lti_launch_t, deep_link_return_url),
+    [TAG_DEEP_LINK_DATA] = offsetof(lti_launch_t, deep_link_data),
+    [TAG_DEEP_LINK_ACCEPT_TYPES] = offsetof(lti_launch_t, deep_link_accept_types),
+    [TAG_DEEP_LINK_ACCEPT_TARGETS] = offsetof(lti_launch_t, deep_link_accept_targets),
+    [TAG_DEEP_LINK_ACCEPT_MEDIA_TYPES] = offsetof(lti_launch_t, deep_link_accept_media_types),
+    [TAG_DEEP_LINK_ACCEPT_MULTIPLE] = offsetof(lti_launch_t, deep_link_accept_multiple),
+    [TAG_DEEP_LINK_ACCEPT_LINEITEM] = offsetof(lti_launch_t, deep_link_accept_lineitem),
+    [TAG_DEEP_LINK_AUTO_CREATE] = offsetof(lti_launch_t, deep_link_auto_create),
+    [TAG_LEGACY_CONSUMER_KEY] = offsetof(lti_launch_t, legacy_consumer_key),
+    [TAG_LEGACY_USER_ID] = offsetof(lti_launch_t, legacy_user_id),
+    [TAG_LEGACY_CONTEXT_ID] = offsetof(lti_launch_t, legacy_context_id),
+    [TAG_LEGACY_RESOURCE_LINK_ID] = offsetof(lti_launch_t, legacy_resource_link_id),
 };
 
 /* What leaves for the surplus, one after the other, until the rest fits. Roles: those without a number. */
 static const unsigned char drop_order[] = {
-    TAG_CUSTOM_NAME,  TAG_RETURN_URL,    TAG_TARGET_LINK_URI, TAG_RESOURCE_LINK_TITLE, TAG_CONTEXT_TITLE,
-    TAG_CONTEXT_TYPE, TAG_CONTEXT_LABEL, TAG_LOCALE,          TAG_GIVEN_NAME,          TAG_FAMILY_NAME,
-    TAG_NAME,         TAG_EMAIL,         TAG_SOURCEDID,       TAG_RESOURCE_LINK_ID,    TAG_CONTEXT_ID,
+    TAG_DEEP_LINK_DATA,
+    TAG_CUSTOM_NAME,
+    TAG_RETURN_URL,
+    TAG_TARGET_LINK_URI,
+    TAG_RESOURCE_LINK_TITLE,
+    TAG_CONTEXT_TITLE,
+    TAG_CONTEXT_TYPE,
+    TAG_CONTEXT_LABEL,
+    TAG_DEEP_LINK_ACCEPT_MEDIA_TYPES,
+    TAG_DEEP_LINK_ACCEPT_TARGETS,
+    TAG_DEEP_LINK_ACCEPT_TYPES,
+    TAG_DEEP_LINK_RETURN_URL,
+    TAG_LEGACY_RESOURCE_LINK_ID,
+    TAG_LEGACY_CONTEXT_ID,
+    TAG_LEGACY_USER_ID,
+    TAG_LEGACY_CONSUMER_KEY,
+    TAG_LOCALE,
+    TAG_GIVEN_NAME,
+    TAG_FAMILY_NAME,
+    TAG_NAME,
+    TAG_EMAIL,
+    TAG_SOURCEDID,
+    TAG_RESOURCE_LINK_ID,
+    TAG_CONTEXT_ID,
+    TAG_FOR_USER_ID,
     TAG_ROLES,
 };
 
@@ -193,10 +245,10 @@ static void put_roles(writer_t *writer, const char *roles, int known_only, apr_p
 }
 
 /* The fields whose bit is in `included`. */
-static void put_fields(writer_t *writer, const lti_launch_t *launch, unsigned included)
+static void put_fields(writer_t *writer, const lti_launch_t *launch, apr_uint64_t included)
 {
-    for (int tag = 1; tag < TAG_ROLES; tag++) {
-        const char *text = *(const char *const *)((const char *)launch + offsets[tag]);
+    for (int tag = 1; tag < TAGS; tag++) {
+        const char *text = IS_TEXT(tag) ? *(const char *const *)((const char *)launch + offsets[tag]) : NULL;
         if (text != NULL && (included & BIT(tag)) != 0)
             put_text(writer, tag, text);
     }
@@ -213,7 +265,7 @@ typedef struct times_t {
     apr_time_t expires_at, touched_at;
 } times_t;
 
-static void put_record(writer_t *writer, const lti_launch_t *launch, const times_t *times, unsigned dropped, apr_pool_t *p)
+static void put_record(writer_t *writer, const lti_launch_t *launch, const times_t *times, apr_uint64_t dropped, apr_pool_t *p)
 {
     put_byte(writer, (int)launch->role);
     put_byte(writer, (int)launch->role_flags);
@@ -324,8 +376,10 @@ static int read_fields(lti_launch_t *launch, unsigned char *record, apr_size_t s
             if (launch->custom == NULL)
                 launch->custom = apr_table_make(p, 8);
             apr_table_addn(launch->custom, custom_name, text);
-        } else if (tag > TAG_IS_COMMON && tag < (TAG_IS_COMMON | TAG_ROLES) && length == 1 && *at < COMMON_TEXTS) {
+        } else if (tag > TAG_IS_COMMON && IS_TEXT(tag & ~TAG_IS_COMMON) && length == 1 && *at < COMMON_TEXTS) {
             *text_of(launch, tag & ~TAG_IS_COMMON) = common_texts[*at];
+        } else if (IS_TEXT(tag)) {
+            *text_of(launch, tag) = text;
         }
         at += length;
     }
@@ -338,7 +392,8 @@ static apr_time_t read_time(const unsigned char *bytes)
 
     for (int i = 0; i < 8; i++)
         time = time << 8 | bytes[i];
-    return (apr_time_t)time;
+    /* Half the range: the difference of any two fits, whatever another release sealed. */
+    return (apr_time_t)(time & (APR_UINT64_MAX >> 2));
 }
 
 /* --- name and value ----------------------------------------------------------------------------------------------------- */
@@ -411,9 +466,9 @@ apr_time_t lti_session_peek(const char *value)
 }
 
 /* The set of tags that has to leave so that the record takes at most `room` bytes; 0 in `*fits` if nothing helps. */
-static unsigned choose_dropped(int *fits, const lti_launch_t *launch, const times_t *times, apr_size_t room, apr_pool_t *p)
+static apr_uint64_t choose_dropped(int *fits, const lti_launch_t *launch, const times_t *times, apr_size_t room, apr_pool_t *p)
 {
-    unsigned dropped = 0;
+    apr_uint64_t dropped = 0;
 
     for (apr_size_t i = 0; i <= sizeof drop_order; i++) {
         writer_t count = {NULL, 0};
@@ -427,7 +482,7 @@ static unsigned choose_dropped(int *fits, const lti_launch_t *launch, const time
 }
 
 /* The id stands in front, so that a surplus is never added to another launch. */
-static const char *make_surplus(const lti_launch_t *launch, unsigned dropped, apr_pool_t *p)
+static const char *make_surplus(const lti_launch_t *launch, apr_uint64_t dropped, apr_pool_t *p)
 {
     writer_t writer = {NULL, 0};
 
@@ -454,7 +509,7 @@ apr_status_t lti_session_seal(const char **value, const char **surplus, const lt
     char aad_buffer[AAD_MAX];
     writer_t writer = {record, 0};
     apr_size_t room, size = 0;
-    unsigned dropped;
+    apr_uint64_t dropped;
     lti_bytes_t aad;
     apr_status_t rv;
     int fits = 0;
@@ -517,13 +572,13 @@ apr_status_t lti_session_open(lti_session_t **session, const lti_sealer_t *seale
         opened = unseal(sealer, aad, (lti_bytes_t){sealed, size}, p);
     if (opened == NULL)
         return lti_fail(err, LTI_E_SESSION_INVALID, APR_EINVAL, "the session cookie was not sealed by this site");
+    *session = opened;
     if (now >= opened->expires_at)
         return lti_fail(err, LTI_E_SESSION_EXPIRED, APR_EINVAL, "the session's lifetime ended %ld seconds ago",
                         (long)apr_time_sec(now - opened->expires_at));
     if (idle > 0 && now - opened->touched_at >= idle)
         return lti_fail(err, LTI_E_SESSION_EXPIRED, APR_EINVAL, "the session was not used for %ld seconds",
                         (long)apr_time_sec(now - opened->touched_at));
-    *session = opened;
     return APR_SUCCESS;
 }
 

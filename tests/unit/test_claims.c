@@ -130,15 +130,58 @@ static const refusal_t refusals[] = {
     {"C-02", "aud", "[\"tool-77\",7]", INVALID},
     {"C-02", "aud", "\"tool-78\"", LTI_E_AUDIENCE},
     {"C-02", "aud", "\"\"", LTI_E_AUDIENCE},
+    {"C-02 C-16", "aud", "null", MISSING},
+    {"C-02", "aud", "\"TOOL-77\"", LTI_E_AUDIENCE},
+    {"C-02", "aud", "\"tool-77 \"", LTI_E_AUDIENCE},
+    {"C-02", "aud", "\"tool-7\"", LTI_E_AUDIENCE},
+    {"C-02", "aud", "\"tool-77,tool-78\"", LTI_E_AUDIENCE},
+    {"C-02", "aud", "[\"tool-78\"]", LTI_E_AUDIENCE},
+    {"C-02", "aud", "[[\"tool-77\"]]", INVALID},
+    {"C-02", "aud", "[null]", INVALID},
+    {"C-02", "aud", "[\"tool-77\",null]", INVALID},
+    {"C-02", "aud", "true", INVALID},
+    {"C-03", "aud", "[\"stranger\",\"tool-77\"]", LTI_E_AUDIENCE},
+    {"C-03", "aud", "[\"tool-77\",\"\"]", LTI_E_AUDIENCE},
     {"C-03", "aud", "[\"tool-77\",\"stranger\"]", LTI_E_AUDIENCE},
     {"C-04", "aud", "[\"tool-77\",\"tool-77\"]", LTI_E_AUDIENCE},
     {"C-05", "azp", "\"tool-78\"", LTI_E_AUDIENCE},
     {"C-05", "azp", "[\"tool-77\"]", INVALID},
+    {"C-05", "azp", "\"\"", LTI_E_AUDIENCE},
+    {"C-05", "azp", "\"Tool-77\"", LTI_E_AUDIENCE},
+    {"C-05", "azp", "\"tool-77\\n\"", LTI_E_AUDIENCE},
+    {"C-05", "azp", "7", INVALID},
+    {"C-05", "azp", "false", INVALID},
+    {"C-05", "azp", "{}", INVALID},
     {"C-06", "exp", NULL, MISSING},
     {"C-06", "exp", "\"1760000300\"", INVALID},
     {"C-06", "exp", "-1", INVALID},
     {"C-06", "exp", "9007199254740993000", INVALID},
     {"C-06", "exp", "1e300", INVALID},
+    {"C-06 C-16", "exp", "null", MISSING},
+    {"C-06", "exp", "false", INVALID},
+    {"C-06", "exp", "[1760000300]", INVALID},
+    {"C-06", "exp", "{}", INVALID},
+    {"C-06", "exp", "\"\"", INVALID},
+    {"C-06", "exp", "\"NaN\"", INVALID},
+    {"S-15 C-06", "exp", "0", LTI_E_EXPIRED},
+    {"S-15 C-06", "exp", "-0", LTI_E_EXPIRED},
+    {"S-15 C-06", "exp", "-0.0", LTI_E_EXPIRED},
+    {"S-15 C-06", "exp", "1e-300", LTI_E_EXPIRED},
+    {"S-15 C-06", "exp", "-1e-300", INVALID},
+    {"S-15 C-06", "exp", "9223372036854775807", INVALID},
+    {"S-15 C-06", "exp", "-9223372036854775808", INVALID},
+    {"S-15 C-06", "exp", "9007199254740993", INVALID},
+    {"S-15 C-06", "exp", "9007199254740992", INVALID}, /* in range, but years after iat (C-08) */
+    {"S-15 C-06", "exp", "1e15", INVALID},
+    {"S-15 C-06", "exp", "1760000300000", INVALID}, /* milliseconds */
+    {"S-15 C-07", "iat", "9223372036854775807", INVALID},
+    {"S-15 C-07", "iat", "-9223372036854775808", INVALID},
+    {"S-15 C-07", "iat", "1e308", INVALID},
+    {"S-15 C-07", "iat", "-0.0", LTI_E_EXPIRED},
+    {"S-15 C-07", "iat", "9007199254740992", LTI_E_NOT_YET_VALID},
+    {"S-15 C-09", "nbf", "9223372036854775807", INVALID},
+    {"S-15 C-09", "nbf", "9007199254740992", LTI_E_NOT_YET_VALID},
+    {"S-15 C-09", "nbf", "-1", INVALID},
     {"C-06", "exp", "1759999945", LTI_E_EXPIRED},
     {"C-06", "exp", "1759999945.9", LTI_E_EXPIRED},
     {"C-07", "iat", NULL, MISSING},
@@ -149,7 +192,10 @@ static const refusal_t refusals[] = {
     {"C-08", "exp", "1760000000", INVALID},
     {"C-08", "exp", "1760086401", INVALID},
     {"C-09", "nbf", "1760000066", LTI_E_NOT_YET_VALID},
+    {"C-08", "exp", "1759999999", INVALID},
     {"C-09", "nbf", "\"soon\"", INVALID},
+    {"C-09", "nbf", "true", INVALID},
+    {"C-09", "nbf", "1760000066.2", LTI_E_NOT_YET_VALID},
     {"C-10", "nonce", NULL, MISSING},
     {"C-10", "nonce", "\"\"", INVALID},
     {"C-10", "nonce", "7", INVALID},
@@ -246,7 +292,11 @@ static void limits_are_inclusive(void **state)
         {"C-07", "iat", "1759999405"},
         {"C-07", "iat", "1760000065"},
         {"C-08", "exp", "1760086400"},
+        {"C-08", "exp", "1760086400.9"},
         {"C-09", "nbf", "1760000065"},
+        {"C-09", "nbf", "1760000065.9"},
+        {"C-09 S-15", "nbf", "-0.0"},
+        {"C-09", "nbf", "0"},
         {"C-09", "nbf", "null"},
         {"C-11", "sub", "\"" X255 "\""},
         {"C-15", "https://vendor.example/claim", "{\"a\":[1,2]}"},
@@ -314,15 +364,23 @@ static void deployments_are_judged_last(void **state) /* SPEC K-04, K-05 */
     apr_pool_t *p = *state;
     lti_launch_t *launch = NULL;
     lti_err_t err = {.code = LTI_OK};
-    lti_platform_t asking = platform;
+    lti_platform_t listing = platform;
     lti_expect_t expect = expected;
 
-    asking.deployments = LTI_DEPLOYMENT_ASK;
-    expect.platform = &asking;
+    listing.deployments = LTI_DEPLOYMENT_LIST;
+    listing.deployment_ids = apr_array_make(p, 1, sizeof(const char *));
+    APR_ARRAY_PUSH(listing.deployment_ids, const char *) = "d-4";
+    expect.platform = &listing;
     assert_code(lti_claims_launch(&launch, patched(p, NULL, NULL), &expect, p, &err), err, LTI_E_DEPLOYMENT_UNKNOWN);
     assert_non_null(strstr(err.text, "d-3"));
     /* A launch with another fault must not reach the administrator's list. */
     assert_code(lti_claims_launch(&launch, patched(p, CLAIM "roles", NULL), &expect, p, &err), err, LTI_E_CLAIM_MISSING);
+    APR_ARRAY_PUSH(listing.deployment_ids, const char *) = "d-3";
+    assert_ok(lti_claims_launch(&launch, patched(p, NULL, NULL), &expect, p, &err), err);
+    /* Under `ask` the database knows, which is not looked at here. */
+    listing.deployments = LTI_DEPLOYMENT_ASK;
+    listing.deployment_ids = NULL;
+    assert_ok(lti_claims_launch(&launch, patched(p, NULL, NULL), &expect, p, &err), err);
 
     expect = expected;
     expect.deployment_id = NULL;
@@ -449,6 +507,176 @@ static void optional_claims_are_taken_mended_or_dropped(void **state)
     }
 }
 
+/* SPEC K-14, K-15, K-20 to K-22, K-26 to K-29: what the module does not use it does not judge, whatever its shape. */
+static void claims_that_are_not_used_hurt_nobody(void **state)
+{
+    static const char *const names[] = {
+        CLAIM "tool_platform",
+        CLAIM "role_scope_mentor",
+        CLAIM "ext",
+        CLAIM "lti11_legacy_user_id",
+        CLAIM "platformnotificationservice",
+        CLAIM "for_user",
+        GRADES,
+        DEEP_LINKING,
+        "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice",
+        "https://purl.imsglobal.org/spec/lti-bo/claim/basicoutcome",
+        "http://www.brightspace.com",
+        "https://www.instructure.com/placement",
+    };
+    static const char *const values[] = {
+        "null", "7", "\"x\"", "[]", "{}", "[{\"a\":[1]}]", "{\"guid\":7,\"scope\":{\"user_id\":null}}"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            const lti_launch_t *launch = launched(*state, names[i], values[k]);
+
+            assert_string_equal(launch->user_id, "u-1001");
+            assert_int_equal(launch->role, LTI_ROLE_TEACHING_ASSISTANT);
+            assert_null(launch->for_user_id);
+            assert_null(launch->remarks);
+            assert_null(launch->nrps_fault);
+        }
+    }
+}
+
+/* `count` parameters of `length` bytes each. */
+static const char *many_customs(int count, int length, apr_pool_t *p)
+{
+    const char *value = apr_psprintf(p, "%0*d", length, 0), *text = "{";
+
+    for (int i = 0; i < count; i++)
+        text = apr_psprintf(p, "%s%s\"k%03d\":\"%s\"", text, i == 0 ? "" : ",", i, value);
+    return apr_pstrcat(p, text, "}", NULL);
+}
+
+/* Each with the name of what was left out or mended, never with a person's data. */
+static void what_is_left_out_is_told(void **state)
+{
+    static const struct {
+        const char *rule, *name, *patch, *told; /* NULL: nothing */
+    } rows[] = {
+        {"C-14", "name", "7", "name is no string"},
+        {"C-14", "name", "\"\"", NULL},
+        {"C-14", "email", "[\"ann@example.org\"]", "email is no string"},
+        {"C-14", "email", "\"ann\\n@example.org\"", "email has control characters"},
+        {"C-14", "given_name", "\"Ann\\tB\"", "given_name had control characters"},
+        {"C-16", "name", "null", NULL},
+        {"C-16", CLAIM "lis", "null", NULL},
+        {"K-10", CLAIM "roles", "[7,\"Learner\"]", "roles holds what is no string"},
+        {"K-10", CLAIM "roles", "[]", NULL},
+        {"K-11", CLAIM "roles", "[\"https://vendor.example/Emperor\"]", "the role \"https://vendor.example/Emperor\" is unknown"},
+        {"R-01", CLAIM "roles", "[\"Learner\",\"Student\"]", "the role \"Student\" is unknown and gives no rights"},
+        {"R-02", CLAIM "roles", "[\"Learner\"]", NULL},
+        {"K-16", CLAIM "launch_presentation", "7", "launch_presentation is no object"},
+        {"K-16", CLAIM "launch_presentation", "{\"return_url\":\"http://lms.example.org/\"}",
+         "launch_presentation.return_url is no https URL"},
+        {"K-16", CLAIM "launch_presentation", "{\"return_url\":7}", "launch_presentation.return_url is no https URL"},
+        {"K-16", CLAIM "launch_presentation", "{\"locale\":\"<b>\"}", "launch_presentation.locale is no language tag"},
+        {"K-16", CLAIM "launch_presentation", "{\"width\":{},\"height\":\"x\",\"document_target\":7}", NULL},
+        {"K-17", CLAIM "lis", "\"x\"", "lis is no object"},
+        {"K-17", CLAIM "lis", "{\"person_sourcedid\":7}", "lis.person_sourcedid is no string"},
+        {"K-09", CLAIM "resource_link", "{\"id\":\"rl\",\"title\":7}", "resource_link.title is no string"},
+        {"K-13", CLAIM "context", "{\"id\":\"c\",\"label\":[]}", "context.label is no string"},
+        {"K-18", CLAIM "custom", "[]", "custom is no object"},
+        {"K-18", CLAIM "custom", "{\"n\":5}", "custom.n is no string, but was taken as one"},
+        {"K-18", CLAIM "custom", "{\"o\":{\"a\":1}}", "custom.o is no text"},
+        {"K-18", CLAIM "custom", "{\"z\":null}", "custom.z is no text"},
+        {"K-19", CLAIM "custom", "{\"due\":\"$ResourceLink.due\"}", NULL},
+    };
+    apr_pool_t *p = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *told = launched(p, rows[i].name, rows[i].patch)->remarks;
+
+        if ((told == NULL) != (rows[i].told == NULL) || (told != NULL && strstr(told, rows[i].told) == NULL))
+            fail_msg("%s, %s: %s", rows[i].rule, rows[i].patch, told == NULL ? "nothing" : told);
+    }
+    /* SPEC K-12, S-21: by their number; S-22: without their values. */
+    assert_non_null(strstr(launched(p, CLAIM "custom", many_customs(300, 10, p))->remarks, "44 custom parameters"));
+    assert_null(strstr(launched(p, "email", "\"ann\\n@example.org\"")->remarks, "ann"));
+}
+
+static void many_remarks_are_cut(void **state)
+{
+    apr_pool_t *p = *state;
+    const char *text = "{";
+
+    for (int i = 0; i < 400; i++)
+        text = apr_psprintf(p, "%s%s\"parameter-%03d\":7", text, i == 0 ? "" : ",", i);
+    text = launched(p, CLAIM "custom", apr_pstrcat(p, text, "}", NULL))->remarks;
+    assert_non_null(strstr(text, "custom.parameter-000"));
+    assert_true(strlen(text) < 600);
+}
+
+static void many_roles_are_told_by_their_number(void **state) /* SPEC K-12 */
+{
+    apr_pool_t *p = *state;
+    const char *text = "[\"Learner\"";
+
+    for (int i = 0; i < 200; i++)
+        text = apr_pstrcat(p, text, ",\"Learner\"", NULL);
+    assert_non_null(
+        strstr(launched(p, CLAIM "roles", apr_pstrcat(p, text, "]", NULL))->remarks, "roles has 201 entries, 128 are taken"));
+}
+
+static void a_roster_service_that_cannot_be_used_is_told(void **state) /* SPEC K-25 */
+{
+    static const struct {
+        const char *patch, *told;
+    } rows[] = {
+        {"7", "missing or no string"},
+        {"{}", "missing or no string"},
+        {"{\"context_memberships_url\":\"file:///etc/passwd\"}", "context_memberships_url: "},
+        {"{\"context_memberships_url\":\"http://lms.example.org/n\"}", "https"},
+        {"{\"context_memberships_url\":\"https://lms.example.org/\\u0007\"}", "control characters"},
+        {"{\"context_memberships_url\":\"https://lms.example.org/n\",\"service_versions\":[\"1.0\"]}", "2.0"},
+        {"{\"context_memberships_url\":\"https://lms.example.org/n\"}", NULL},
+        {"null", NULL},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const lti_launch_t *launch = launched(*state, NRPS, rows[i].patch);
+
+        if (rows[i].told == NULL)
+            assert_null(launch->nrps_fault);
+        else {
+            assert_null(launch->nrps_url);
+            assert_non_null(strstr(launch->nrps_fault, rows[i].told));
+        }
+    }
+}
+
+/* SPEC section 10: the log line names what is wrong, and the rule. */
+static void refusals_name_the_claim_and_the_rule(void **state)
+{
+    static const struct {
+        const char *name, *patch, *said;
+    } rows[] = {
+        {"iss", NULL, "the token has no iss (SPEC C-01)"},
+        {"aud", "7", "aud is neither a string nor an array (SPEC C-02)"},
+        {"exp", "\"soon\"", "exp is no number (SPEC C-06)"},
+        {"exp", "1760000000", "exp is not after iat (SPEC C-08)"},
+        {"sub", "\"\"", "sub is empty (SPEC C-11)"},
+        {CLAIM "version", NULL, "the token has no version (SPEC K-02)"},
+        {CLAIM "roles", NULL, "the token has no roles (SPEC K-10)"},
+        {CLAIM "resource_link", "{}", "the token has no resource_link.id (SPEC K-09)"},
+        {CLAIM "context", "{\"id\":7}", "context.id is no string (SPEC K-13)"},
+        {CLAIM "deployment_id", "\"d-4\"", "the deployment is \"d-4\", the login said \"d-3\" (SPEC K-05)"},
+        {CLAIM "target_link_uri", "\"https://tool.example.net/b\"",
+         "target_link_uri is https://tool.example.net/b, the login said https://tool.example.net/app/ (SPEC K-07)"},
+    };
+    apr_pool_t *p = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        lti_launch_t *launch = NULL;
+        lti_err_t err = {.code = LTI_OK};
+
+        assert_int_not_equal(lti_claims_launch(&launch, patched(p, rows[i].name, rows[i].patch), &expected, p, &err), APR_SUCCESS);
+        assert_string_equal(err.text, rows[i].said);
+    }
+}
+
 static void custom_parameters(void **state) /* SPEC K-18, K-19 */
 {
     apr_pool_t *p = *state;
@@ -476,16 +704,6 @@ static void custom_parameters(void **state) /* SPEC K-18, K-19 */
     assert_null(launched(p, CLAIM "custom", "{\"a\":\"$User.id\"}")->custom);
 }
 
-/* `count` parameters of `length` bytes each. */
-static const char *many_customs(int count, int length, apr_pool_t *p)
-{
-    const char *value = apr_psprintf(p, "%0*d", length, 0), *text = "{";
-
-    for (int i = 0; i < count; i++)
-        text = apr_psprintf(p, "%s%s\"k%03d\":\"%s\"", text, i == 0 ? "" : ",", i, value);
-    return apr_pstrcat(p, text, "}", NULL);
-}
-
 static void custom_parameters_have_limits(void **state) /* SPEC S-21: an environment that is too large lets no program start */
 {
     apr_pool_t *p = *state;
@@ -502,7 +720,7 @@ static void custom_parameters_have_limits(void **state) /* SPEC S-21: an environ
     "{\"deep_link_return_url\":" url ",\"accept_types\":" types ",\"accept_presentation_document_targets\":" targets "}"
 #define LINK_URL "\"https://lms.example.org/dl\""
 
-static void deep_linking_requests(void **state) /* SPEC M-04, M-05 */
+static void deep_linking_requests(void **state) /* SPEC K-30, M-04, M-05 */
 {
     static const struct {
         const char *settings;
@@ -518,6 +736,11 @@ static void deep_linking_requests(void **state) /* SPEC M-04, M-05 */
         {SETTINGS(LINK_URL, "\"link\"", "[]"), INVALID},
         {SETTINGS(LINK_URL, "[]", "null"), MISSING},
         {SETTINGS(LINK_URL, "[]", "{}"), INVALID},
+        {"{\"deep_link_return_url\":" LINK_URL ",\"accept_types\":[],\"accept_presentation_document_targets\":[],\"data\":7}",
+         INVALID},
+        {"{\"deep_link_return_url\":\"https://lms.example.org/\\u007f\",\"accept_types\":[],"
+         "\"accept_presentation_document_targets\":[]}",
+         INVALID},
     };
     apr_pool_t *p = *state;
     lti_expect_t expect = expected;
@@ -546,6 +769,200 @@ static void deep_linking_requests(void **state) /* SPEC M-04, M-05 */
     }
 }
 
+static lti_launch_t *deep_linked(apr_pool_t *p, const json_t *settings, lti_err_t *err)
+{
+    lti_expect_t expect = expected;
+    lti_launch_t *launch = NULL;
+    json_t *claims = patched(p, CLAIM "message_type", "\"LtiDeepLinkingRequest\"");
+
+    expect.message_types = LTI_MESSAGE_DEEP_LINKING;
+    json_object_set(claims, DEEP_LINKING, (json_t *)(uintptr_t)settings);
+    return lti_claims_launch(&launch, claims, &expect, p, err) == APR_SUCCESS ? launch : NULL;
+}
+
+static void what_deep_linking_tells_the_application(void **state) /* SPEC M-04 */
+{
+    apr_pool_t *p = *state;
+    lti_err_t err = {.code = LTI_OK};
+    json_t *settings = lti_json_own(value("{\"deep_link_return_url\":" LINK_URL ",\"accept_types\":[\"link\",7,\"\",\"two words\","
+                                          "\"ltiResourceLink\"],\"accept_presentation_document_targets\":[\"iframe\",\"window\"],"
+                                          "\"accept_media_types\":\"image/*,text/html\",\"accept_multiple\":true,"
+                                          "\"accept_lineitem\":\"false\",\"auto_create\":7,\"data\":\"a\\nb\"}"),
+                                    p);
+    const lti_launch_t *launch = deep_linked(p, settings, &err);
+    char *long_data = apr_pcalloc(p, 8194);
+
+    assert_non_null(launch);
+    assert_string_equal(launch->deep_link_return_url, "https://lms.example.org/dl");
+    assert_string_equal(launch->deep_link_accept_types, "link ltiResourceLink");
+    assert_string_equal(launch->deep_link_accept_targets, "iframe window");
+    assert_string_equal(launch->deep_link_accept_media_types, "image/*,text/html");
+    assert_string_equal(launch->deep_link_accept_multiple, "true");
+    assert_string_equal(launch->deep_link_accept_lineitem, "false");
+    assert_null(launch->deep_link_auto_create);
+    assert_string_equal(launch->deep_link_data, "a\nb"); /* letter by letter */
+    assert_null(launch->for_user_id);
+    /* Data that could not be given back ends the launch before the person works for nothing. */
+    memset(long_data, 'x', 8192);
+    json_object_set_new(settings, "data", json_string(long_data));
+    assert_string_equal(deep_linked(p, settings, &err)->deep_link_data, long_data);
+    long_data[8192] = 'x';
+    json_object_set_new(settings, "data", json_string(long_data));
+    assert_null(deep_linked(p, settings, &err));
+    assert_int_equal(err.code, LTI_E_CLAIM_INVALID);
+    /* Empty is not absent: it has to be given back too. */
+    json_object_set_new(settings, "data", json_string(""));
+    assert_string_equal(deep_linked(p, settings, &err)->deep_link_data, "");
+    json_object_set_new(settings, "data", json_null());
+    assert_null(deep_linked(p, settings, &err)->deep_link_data);
+}
+
+static void each_type_of_message_by_its_exact_name(void **state) /* SPEC M-01 to M-03 */
+{
+    static const char *const refused[] = {
+        "basic-lti-launch-request", "ltiresourcelinkrequest",     "LTIRESOURCELINKREQUEST",      "LtiResourceLinkRequest ",
+        "LtiDeepLinkingResponse",   "LtiStartProctoring",         "LtiDataPrivacyLaunchRequest", "LtiContextLaunchRequest",
+        "LtiHelloWorldNotice",      "ContentItemSelectionRequest", "",
+    };
+    apr_pool_t *p = *state;
+    lti_expect_t expect = expected;
+    lti_launch_t *launch = NULL;
+    lti_err_t err = {.code = LTI_OK};
+
+    expect.message_types = LTI_MESSAGE_RESOURCE_LINK | LTI_MESSAGE_SUBMISSION_REVIEW | LTI_MESSAGE_DEEP_LINKING;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_code(lti_claims_launch(&launch, patched(p, CLAIM "message_type", apr_psprintf(p, "\"%s\"", refused[i])), &expect, p,
+                                      &err),
+                    err, LTI_E_MESSAGE_TYPE);
+    /* Known, but switched off. */
+    expect.message_types = LTI_MESSAGE_DEEP_LINKING;
+    assert_code(lti_claims_launch(&launch, patched(p, NULL, NULL), &expect, p, &err), err, LTI_E_MESSAGE_TYPE);
+    assert_null(launch);
+}
+
+static const lti_legacy_secret_t legacy_secret = {.consumer_key = "179248902", .secret = "my-lti11-secret"};
+static const lti_legacy_secret_t other_secret = {.consumer_key = "other", .secret = "my-lti11-secret"};
+
+/* The good claims with those that the golden value of the migration guide signs. */
+static lti_launch_t *migrated(apr_pool_t *p, const char *lti1p1, int with_secret, int anonymous)
+{
+    static lti_platform_t lms = {
+        .name = "lms", .issuer = "https://lmsvendor.com", .client_id = "PM48OJSfGDTAzAo", .deployments = LTI_DEPLOYMENT_ANY};
+    json_t *claims = patched(p, CLAIM "lti1p1", lti1p1);
+    lti_expect_t expect = expected;
+    lti_launch_t *launch = NULL;
+    lti_err_t err = {.code = LTI_OK};
+    apr_array_header_t *secrets = apr_array_make(p, 2, sizeof(const lti_legacy_secret_t *));
+
+    APR_ARRAY_PUSH(secrets, const lti_legacy_secret_t *) = &other_secret;
+    if (with_secret)
+        APR_ARRAY_PUSH(secrets, const lti_legacy_secret_t *) = &legacy_secret;
+    expect.legacy_secrets = secrets;
+    expect.platform = &lms;
+    expect.nonce = "172we8671fd8z";
+    expect.deployment_id = "689302";
+    expect.now = apr_time_from_sec(1551290800);
+    expect.allow_anonymous = anonymous;
+    json_object_set_new(claims, "iss", json_string(lms.issuer));
+    json_object_set_new(claims, "aud", json_string(lms.client_id));
+    json_object_set_new(claims, "nonce", json_string(expect.nonce));
+    json_object_set_new(claims, "iat", json_integer(1551290796));
+    json_object_set_new(claims, "exp", json_integer(1551290856));
+    json_object_set_new(claims, CLAIM "deployment_id", json_string("689302"));
+    if (anonymous)
+        json_object_del(claims, "sub");
+    assert_ok(lti_claims_launch(&launch, claims, &expect, p, &err), err); /* SPEC H-03: whatever it says, the launch goes on */
+    return launch;
+}
+
+#define GOLDEN "lWd54kFo5qU7xshAna6v8BwoBm6tmUjc6GTax6+12ps="
+#define MIGRATION(key, sign, more) "{\"oauth_consumer_key\":" key ",\"oauth_consumer_key_sign\":" sign more "}"
+
+static void names_of_lti_1_1_with_their_signature(void **state) /* SPEC H-01, H-02 */
+{
+    apr_pool_t *p = *state;
+    const lti_launch_t *launch =
+        migrated(p,
+                 MIGRATION("\"179248902\"", "\"" GOLDEN "\"",
+                           ",\"user_id\":\"34212\",\"context_id\":\"3911\",\"resource_link_id\":\"4fe1\""),
+                 1, 0);
+
+    assert_null(launch->legacy_fault);
+    assert_string_equal(launch->legacy_consumer_key, "179248902");
+    assert_string_equal(launch->legacy_user_id, "34212");
+    assert_string_equal(launch->legacy_context_id, "3911");
+    assert_string_equal(launch->legacy_resource_link_id, "4fe1");
+    /* Names that did not change are not told twice. */
+    launch = migrated(p, MIGRATION("\"179248902\"", "\"" GOLDEN "\"", ",\"user_id\":\"a\\nb\",\"context_id\":7"), 1, 0);
+    assert_string_equal(launch->legacy_consumer_key, "179248902");
+    assert_null(launch->legacy_user_id);
+    assert_null(launch->legacy_context_id);
+    assert_null(launch->legacy_resource_link_id);
+    /* Nobody becomes somebody. */
+    launch = migrated(p, MIGRATION("\"179248902\"", "\"" GOLDEN "\"", ",\"user_id\":\"34212\""), 1, 1);
+    assert_string_equal(launch->legacy_consumer_key, "179248902");
+    assert_null(launch->legacy_user_id);
+}
+
+static void names_of_lti_1_1_without_a_good_signature(void **state) /* SPEC H-03 */
+{
+    static const struct {
+        const char *claim;
+        int with_secret, told;
+    } rows[] = {
+        {MIGRATION("\"179248902\"", "\"" GOLDEN "\"", ",\"user_id\":\"34212\""), 0, 1},
+        {MIGRATION("\"other\"", "\"" GOLDEN "\"", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("\"179248902\"", "\"mWd54kFo5qU7xshAna6v8BwoBm6tmUjc6GTax6+12ps=\"", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("\"179248902\"", "\"lWd54kFo5qU7xshAna6v8BwoBm6tmUjc6GTax6-12ps=\"", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("\"179248902\"", "\"lWd54kFo5qU7xshAna6v8BwoBm6tmUjc6GTax6+12ps\"", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("\"179248902\"", "\"\"", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("\"179248902\"", "null", ",\"user_id\":\"34212\""), 1, 1},
+        {MIGRATION("null", "\"" GOLDEN "\"", ",\"user_id\":\"34212\""), 1, 1},
+        {"{\"user_id\":\"34212\"}", 1, 1},
+        {"\"34212\"", 1, 1},
+        {"null", 1, 0},
+        {NULL, 1, 0},
+    };
+    apr_pool_t *p = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const lti_launch_t *launch = migrated(p, rows[i].claim, rows[i].with_secret, 0);
+
+        assert_null(launch->legacy_consumer_key);
+        assert_null(launch->legacy_user_id);
+        assert_int_equal(launch->legacy_fault != NULL, rows[i].told);
+    }
+    /* Where no secret is configured nobody asked. */
+    assert_null(launched(p, CLAIM "lti1p1", "{\"user_id\":\"34212\"}")->legacy_fault);
+}
+
+static void return_urls_that_may_be_offered(void **state) /* SPEC K-16, K-31 */
+{
+    static const struct {
+        const char *presentation, *url;
+    } rows[] = {
+        {"{\"return_url\":\"https://lms.example.org/return?x=1\"}", "https://lms.example.org/return?x=1"},
+        {"{\"return_url\":\"http://localhost:8090/course\"}", "http://localhost:8090/course"},
+        {"{\"return_url\":\"http://lms.example.org/return\"}", NULL},
+        {"{\"return_url\":\"javascript:alert(1)\"}", NULL},
+        {"{\"return_url\":\"https://lms.example.org/\\u0007\"}", NULL},
+        {"{\"return_url\":7}", NULL},
+        {"{}", NULL},
+        {"[]", NULL},
+        {"null", NULL},
+    };
+    apr_pool_t *p = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *url = lti_claims_return_url(patched(p, CLAIM "launch_presentation", rows[i].presentation), p);
+
+        if (rows[i].url == NULL)
+            assert_null(url);
+        else
+            assert_string_equal(url, rows[i].url);
+    }
+}
+
 static void submission_reviews(void **state) /* SPEC K-24, M-07 */
 {
     static const struct {
@@ -558,6 +975,10 @@ static void submission_reviews(void **state) /* SPEC K-24, M-07 */
         {"{\"user_id\":7}", "{\"lineitem\":\"https://lms.example.org/li/1\"}", INVALID},
         {"{\"user_id\":\"u-7\"}", NULL, MISSING},
         {"{\"user_id\":\"u-7\"}", "{\"lineitems\":\"https://lms.example.org/li\"}", MISSING},
+        {"{\"user_id\":\"u-7\"}", "{\"lineitem\":\"\"}", INVALID},
+        {"{\"user_id\":\"\"}", "{\"lineitem\":\"https://lms.example.org/li/1\"}", INVALID},
+        {"{\"user_id\":\"u-7\",\"name\":\"Else\",\"email\":\"else@example.org\",\"roles\":[\"Learner\"]}",
+         "{\"lineitem\":\"https://lms.example.org/li/1\"}", LTI_OK},
     };
     apr_pool_t *p = *state;
     lti_expect_t expect = expected;
@@ -576,6 +997,10 @@ static void submission_reviews(void **state) /* SPEC K-24, M-07 */
         if (rows[i].code == LTI_OK) {
             assert_ok(rv, err);
             assert_string_equal(launch->user_id, "u-1001"); /* the reviewer, never the person under review */
+            assert_string_equal(launch->for_user_id, "u-7");
+            assert_string_equal(launch->name, "Ann M\xc3\xbcller");
+            assert_string_equal(launch->email, "ann@example.org");
+            assert_int_equal(launch->role, LTI_ROLE_TEACHING_ASSISTANT);
         } else {
             assert_code(rv, err, rows[i].code);
         }
@@ -619,9 +1044,20 @@ int main(void)
         POOL_TEST(deployments_are_judged_last),
         POOL_TEST(roles_of_valid_launches),
         POOL_TEST(optional_claims_are_taken_mended_or_dropped),
+        POOL_TEST(claims_that_are_not_used_hurt_nobody),
+        POOL_TEST(what_is_left_out_is_told),
+        POOL_TEST(many_remarks_are_cut),
+        POOL_TEST(many_roles_are_told_by_their_number),
+        POOL_TEST(a_roster_service_that_cannot_be_used_is_told),
+        POOL_TEST(refusals_name_the_claim_and_the_rule),
         POOL_TEST(custom_parameters),
         POOL_TEST(custom_parameters_have_limits),
         POOL_TEST(deep_linking_requests),
+        POOL_TEST(what_deep_linking_tells_the_application),
+        POOL_TEST(each_type_of_message_by_its_exact_name),
+        POOL_TEST(names_of_lti_1_1_with_their_signature),
+        POOL_TEST(names_of_lti_1_1_without_a_good_signature),
+        POOL_TEST(return_urls_that_may_be_offered),
         POOL_TEST(submission_reviews),
         POOL_TEST(fragments_of_targets_belong_to_the_page),
         POOL_TEST(message_types_by_name),

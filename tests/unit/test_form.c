@@ -74,6 +74,20 @@ static void test_refuses(void **state)
     assert_code(mod_lti_form_parse(&form, "a=1\0b", 5, *state, &err), err, LTI_E_PARAMETER_INVALID);
 }
 
+/* What a form was can be told although something in it is at fault: launches of LTI 1.1 have line breaks in descriptions. */
+static void test_keeps_what_is_sound_beside_a_fault(void **state)
+{
+    static const char text[] = "a=1&description=one%0D%0Atwo&bad=%zz&b=2";
+    mod_lti_form_t *form = NULL;
+    lti_err_t err;
+
+    assert_code(mod_lti_form_parse(&form, text, sizeof(text) - 1, *state, &err), err, LTI_E_PARAMETER_INVALID);
+    assert_string_equal(apr_table_get(form->values, "a"), "1");
+    assert_string_equal(apr_table_get(form->values, "b"), "2");
+    assert_null(apr_table_get(form->values, "description"));
+    assert_null(apr_table_get(form->values, "bad"));
+}
+
 static void test_limits_the_number_of_parameters(void **state)
 {
     char *text = apr_palloc(*state, (MOD_LTI_FORM_PAIRS_MAX + 1) * 2 + 1);
@@ -109,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(test_takes),
         POOL_TEST(test_refuses),
+        POOL_TEST(test_keeps_what_is_sound_beside_a_fault),
         POOL_TEST(test_limits_the_number_of_parameters),
         POOL_TEST(test_tells_of_repeated_parameters),
     };

@@ -71,6 +71,133 @@ static void what_is_not_one_object_is_refused(void **state)
     }
 }
 
+/* Numbers that programs read differently; each alone in an object. */
+static void numbers_that_trap(void **state) /* SPEC S-15 */
+{
+    static const struct {
+        const char *number;
+        int taken;
+    } cases[] = {
+        {"1e400", 0},
+        {"-1e400", 0},
+        {"1e99999999999999999999", 0},
+        {"1E308", 1},
+        {"1e-400", 1}, /* 0, or next to it: harmless */
+        {"9223372036854775807", 1},
+        {"-9223372036854775808", 1},
+        {"9223372036854775808", 0}, /* 2^63 */
+        {"-9223372036854775809", 0},
+        {"18446744073709551616", 0},
+        {"100000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+         0},
+        {"-0", 1},
+        {"-0.0", 1},
+        {"0.1", 1},
+        {"NaN", 0},
+        {"nan", 0},
+        {"-NaN", 0},
+        {"Infinity", 0},
+        {"-Infinity", 0},
+        {"inf", 0},
+        {"0x10", 0},
+        {"010", 0},
+        {"-01", 0},
+        {"+1", 0},
+        {".5", 0},
+        {"1.", 0},
+        {"1e", 0},
+        {"1e+", 0},
+        {"--1", 0},
+        {"- 1", 0},
+        {"1 2", 0},
+        {"1_000", 0},
+        {"1,5", 0},
+        {"1760000300L", 0},
+        {"\xEF\xBC\x91", 0}, /* a digit of full width */
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *text = apr_psprintf(*state, "{\"exp\":%s}", cases[i].number);
+        json_t *json = NULL;
+        lti_err_t err;
+
+        if ((lti_json_object(&json, text, strlen(text), LTI_E_TOKEN_MALFORMED, *state, &err) == APR_SUCCESS) != cases[i].taken)
+            fail_msg("%s", cases[i].number);
+        if (cases[i].taken)
+            assert_true(json_is_number(json_object_get(json, "exp")));
+    }
+}
+
+static void texts_that_parsers_read_differently(void **state) /* SPEC S-14 */
+{
+    static const struct {
+        const char *text;
+        int taken;
+    } cases[] = {
+        /* duplicate names, however they are spelt and wherever they stand */
+        {"{\"sub\":1,\"\\u0073ub\":2}", 0},
+        {"{\"a\":[{\"b\":1,\"b\":1}]}", 0},
+        {"{\"\":1,\"\":2}", 0},
+        {"{\"a\":null,\"a\":null}", 0},
+        {"{\"a\":1,\"A\":2}", 1},
+        {"{\"a\":{\"a\":{\"a\":1}}}", 1},
+        /* NUL, escaped or not, in names and values */
+        {"{\"a\":\"x\\u0000y\"}", 0},
+        {"{\"a\\u0000\":1}", 0},
+        {"{\"a\":[[\"\\u0000\"]]}", 0},
+        /* surrogates without their other half, in wrong order, as bytes */
+        {"{\"a\":\"\\ud800\"}", 0},
+        {"{\"a\":\"\\udc00\"}", 0},
+        {"{\"a\":\"\\udfff\"}", 0},
+        {"{\"a\":\"\\ud800x\"}", 0},
+        {"{\"a\":\"\\ud800\\n\"}", 0},
+        {"{\"a\":\"\\ud800\\ud800\"}", 0},
+        {"{\"a\":\"\\udc00\\ud800\"}", 0},
+        {"{\"\\udead\":1}", 0},
+        {"{\"a\":\"\xED\xA0\xBD\xED\xB8\x80\"}", 0},
+        {"{\"a\":\"\\ud83d\\ude00\"}", 1},
+        /* trailing and leading matter */
+        {"{}{}", 0},
+        {"{},", 0},
+        {"{}]", 0},
+        {"{}//", 0},
+        {"{} /* */", 0},
+        {"{}\f", 0},
+        {"\f{}", 0},
+        {"\xEF\xBB\xBF{}", 0},
+        {"\xFE\xFF", 0},
+        {"{}\xC2\xA0", 0},
+        {"\r\n\t {} \t\r\n", 1},
+        /* JSON of other dialects */
+        {"{a:1}", 0},
+        {"{\"a\":undefined}", 0},
+        {"{\"a\":True}", 0},
+        {"{\"a\":1;}", 0},
+        {"{\"a\":\"\\x41\"}", 0},
+        {"{\"a\":\"\\u00g0\"}", 0},
+        {"{\"a\":\"\\'\"}", 0},
+        {"{\"a\":\"\t\"}", 0},
+        {"{\"a\"}", 0},
+        {"{\"a\":}", 0},
+        {"{,}", 0},
+        {"{1:2}", 0},
+        {"{null:2}", 0},
+        {"{\"a\":[1,]}", 0},
+        {"{\"a\" \"b\"}", 0},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        json_t *json = NULL;
+        lti_err_t err;
+
+        if ((lti_json_object(&json, cases[i].text, strlen(cases[i].text), LTI_E_TOKEN_MALFORMED, *state, &err) == APR_SUCCESS) !=
+            cases[i].taken)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 static void nothing_is_no_object(void **state)
 {
     json_t *json;
@@ -210,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         POOL_TEST(one_object_is_parsed),
         POOL_TEST(what_is_not_one_object_is_refused),
+        POOL_TEST(numbers_that_trap),
+        POOL_TEST(texts_that_parsers_read_differently),
         POOL_TEST(nothing_is_no_object),
         POOL_TEST(depth_ends_at_sixteen),
         POOL_TEST(a_million_brackets_are_no_recursion),

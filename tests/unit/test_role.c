@@ -196,7 +196,7 @@ static const primary_row_t primary_rows[] = {
     {S("User"), LTI_ROLE_NONE, 0},
     {I("Administrator") " " C("Instructor") " " S("Administrator"), LTI_ROLE_ADMINISTRATOR, 0},
     {C("Instructor") " " C("Administrator") " " S("Administrator") " " I("Staff"), LTI_ROLE_ADMINISTRATOR, 0},
-    /* Sub-roles replace their principal (SPEC 4.9 step 1). */
+    /* Sub-roles replace their principal (SPEC 4.9 step 1, R-07). */
     {SUB("Instructor", "TeachingAssistant"), LTI_ROLE_TEACHING_ASSISTANT, 0},
     {C("Instructor") " " SUB("Instructor", "PrimaryInstructor") " " SUB("Instructor", "TeachingAssistant"), LTI_ROLE_INSTRUCTOR, 0},
     {C("Manager") " " SUB("Manager", "Observer"), LTI_ROLE_OBSERVER, 0},
@@ -255,12 +255,142 @@ static void one_primary_role_by_rank(void **state)
     }
 }
 
+/* Each of the 51 sub-roles by itself, and beside its principal: it counts for what it is (SPEC 4.5, R-07, 4.9 step 1). */
+static void every_sub_role_has_its_rank(void **state)
+{
+    static const struct {
+        const char *principal, *subs;
+        lti_role_t role;
+    } rows[] = {
+        {"Administrator", "Administrator ExternalSystemAdministrator SystemAdministrator", LTI_ROLE_ADMINISTRATOR},
+        {"Administrator", "Developer ExternalDeveloper", LTI_ROLE_CONTENT_DEVELOPER},
+        {"Administrator", "Support ExternalSupport", LTI_ROLE_MANAGER},
+        {"ContentDeveloper", "ContentDeveloper ContentExpert ExternalContentExpert Librarian", LTI_ROLE_CONTENT_DEVELOPER},
+        {"Instructor", "ExternalInstructor GuestInstructor Lecturer PrimaryInstructor SecondaryInstructor", LTI_ROLE_INSTRUCTOR},
+        {"Instructor",
+         "Grader TeachingAssistant TeachingAssistantGroup TeachingAssistantOffering TeachingAssistantSection "
+         "TeachingAssistantSectionAssociation TeachingAssistantTemplate",
+         LTI_ROLE_TEACHING_ASSISTANT},
+        {"Learner", "ExternalLearner GuestLearner Instructor Learner NonCreditLearner", LTI_ROLE_LEARNER},
+        {"Manager", "AreaManager CourseCoordinator Manager", LTI_ROLE_MANAGER},
+        {"Manager", "Observer ExternalObserver", LTI_ROLE_OBSERVER},
+        {"Member", "Member", LTI_ROLE_MEMBER},
+        {"Mentor",
+         "Advisor Auditor ExternalAdvisor ExternalAuditor ExternalLearningFacilitator ExternalMentor ExternalReviewer "
+         "ExternalTutor "
+         "LearningFacilitator Mentor Reviewer Tutor",
+         LTI_ROLE_MENTOR},
+        {"Officer", "Chair Communications Secretary Treasurer Vice-Chair", LTI_ROLE_MEMBER},
+    };
+    apr_pool_t *p = *state;
+    int count = 0;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *rest = apr_pstrdup(p, rows[i].subs), *sub;
+
+        while ((sub = apr_strtok(rest, " ", &rest)) != NULL) {
+            const char *uri = apr_pstrcat(p, LIS "membership/", rows[i].principal, "#", sub, NULL);
+            const char *beside = apr_pstrcat(p, LIS "membership#", rows[i].principal, " ", uri, NULL);
+            const char *short_form = apr_pstrcat(p, rows[i].principal, "#", sub, NULL);
+            int number = 0;
+
+            count++;
+            if (lti_role_primary(uri, NULL) != rows[i].role || lti_role_primary(beside, NULL) != rows[i].role)
+                fail_msg("%s: %s", uri, lti_role_word(lti_role_primary(uri, NULL)));
+            assert_string_equal(lti_role_canonical(short_form, 0, &number), uri);
+            assert_int_not_equal(number, 0);
+        }
+    }
+    assert_int_equal(count, 51);
+}
+
 static apr_array_header_t *list(apr_pool_t *p, const char *const *roles)
 {
     apr_array_header_t *array = apr_array_make(p, 4, sizeof(const char *));
     for (; *roles != NULL; roles++)
         APR_ARRAY_PUSH(array, const char *) = *roles;
     return array;
+}
+
+/* Lists letter by letter as they were seen, through all that happens to a launch's or a roster's list (SPEC 4.7). */
+static void what_platforms_send(void **state)
+{
+    static const struct {
+        const char *who;
+        const char *roles[5];
+        lti_role_t role, strict;
+        unsigned flags, strict_flags;
+    } rows[] = {
+        {"Canvas teacher", {C("Instructor"), I("Instructor"), S("User")}, LTI_ROLE_INSTRUCTOR, LTI_ROLE_INSTRUCTOR, 0, 0},
+        {"Canvas TA",
+         {SUB("Instructor", "TeachingAssistant"), C("Instructor")},
+         LTI_ROLE_TEACHING_ASSISTANT,
+         LTI_ROLE_TEACHING_ASSISTANT,
+         0,
+         0},
+        {"Canvas Student View",
+         {C("Learner"), TEST_USER},
+         LTI_ROLE_LEARNER,
+         LTI_ROLE_LEARNER,
+         LTI_ROLE_FLAG_TEST_USER,
+         LTI_ROLE_FLAG_TEST_USER},
+        {"Canvas observer", {C("Mentor")}, LTI_ROLE_MENTOR, LTI_ROLE_MENTOR, MENTOR, MENTOR},
+        {"Canvas designer", {C("ContentDeveloper")}, LTI_ROLE_CONTENT_DEVELOPER, LTI_ROLE_CONTENT_DEVELOPER, 0, 0},
+        {"Canvas site administrator", {I("Administrator"), S("SysAdmin")}, LTI_ROLE_ADMINISTRATOR, LTI_ROLE_ADMINISTRATOR, 0, 0},
+        {"Canvas account administrator in a course",
+         {I("Administrator"), C("Instructor")},
+         LTI_ROLE_INSTRUCTOR,
+         LTI_ROLE_INSTRUCTOR,
+         0,
+         0},
+        {"Canvas group member", {C("Member")}, LTI_ROLE_MEMBER, LTI_ROLE_MEMBER, 0, 0},
+        {"Canvas group leader", {C("Member"), C("Manager")}, LTI_ROLE_MANAGER, LTI_ROLE_MANAGER, 0, 0},
+        {"Canvas, none of these", {S("None")}, LTI_ROLE_NONE, LTI_ROLE_NONE, 0, 0},
+        {"Canvas learner who teaches elsewhere",
+         {C("Learner"), I("Instructor"), S("User")},
+         LTI_ROLE_LEARNER,
+         LTI_ROLE_LEARNER,
+         0,
+         0},
+        {"Moodle site administrator",
+         {C("Instructor"), S("Administrator"), I("Administrator")},
+         LTI_ROLE_ADMINISTRATOR,
+         LTI_ROLE_ADMINISTRATOR,
+         0,
+         0},
+        {"Moodle roster, teacher", {"Instructor"}, LTI_ROLE_INSTRUCTOR, LTI_ROLE_NONE, 0, UNKNOWN},
+        {"Moodle roster, student", {"Learner"}, LTI_ROLE_LEARNER, LTI_ROLE_NONE, 0, UNKNOWN},
+        {"Moodle roster, teacher who is site administrator",
+         {"Instructor", LIS "person#Administrator"}, /* R-03: the weaker reading, no rank beside a course role */
+         LTI_ROLE_INSTRUCTOR,
+         LTI_ROLE_NONE,
+         0,
+         UNKNOWN},
+        {"Blackboard administrator",
+         {C("Instructor"), C("Administrator"), S("Administrator"), I("Staff")},
+         LTI_ROLE_ADMINISTRATOR,
+         LTI_ROLE_ADMINISTRATOR,
+         0,
+         0},
+        {"old maps, TA", {LIS "membership/instructor#TeachingAssistant"}, LTI_ROLE_TEACHING_ASSISTANT, LTI_ROLE_NONE, 0, UNKNOWN},
+        {"a launch of LTI 1.1's words",
+         {"urn:lti:role:ims/lis/Learner", "urn:lti:instrole:ims/lis/Student"},
+         LTI_ROLE_LEARNER,
+         LTI_ROLE_NONE,
+         0,
+         UNKNOWN},
+        {"no roles", {NULL}, LTI_ROLE_NONE, LTI_ROLE_NONE, 0, 0},
+    };
+    apr_pool_t *p = *state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned flags, strict_flags;
+        lti_role_t role = lti_role_primary(lti_role_join(list(p, rows[i].roles), 0, p), &flags);
+        lti_role_t strict = lti_role_primary(lti_role_join(list(p, rows[i].roles), LTI_ROLE_STRICT, p), &strict_flags);
+
+        if (role != rows[i].role || flags != rows[i].flags || strict != rows[i].strict || strict_flags != rows[i].strict_flags)
+            fail_msg("%s: %s (%x), strictly %s (%x)", rows[i].who, lti_role_word(role), flags, lti_role_word(strict), strict_flags);
+    }
 }
 
 static void join_sorts_and_removes_duplicates(void **state)
@@ -346,6 +476,8 @@ int main(void)
         POOL_TEST(aliases_lead_to_the_current_uri),
         POOL_TEST(everything_else_is_unknown_and_kept_as_it_is),
         POOL_TEST(one_primary_role_by_rank),
+        POOL_TEST(every_sub_role_has_its_rank),
+        POOL_TEST(what_platforms_send),
         POOL_TEST(join_sorts_and_removes_duplicates),
         POOL_TEST(join_leaves_out_what_could_break_the_text),
         POOL_TEST(join_takes_no_more_than_the_limit),

@@ -120,6 +120,19 @@ static void assert_same_launch(const lti_launch_t *a, const lti_launch_t *b)
     assert_text(a->message_type, b->message_type);
     assert_text(a->target_link_uri, b->target_link_uri);
     assert_text(a->return_url, b->return_url);
+    assert_text(a->for_user_id, b->for_user_id);
+    assert_text(a->deep_link_return_url, b->deep_link_return_url);
+    assert_text(a->deep_link_data, b->deep_link_data);
+    assert_text(a->deep_link_accept_types, b->deep_link_accept_types);
+    assert_text(a->deep_link_accept_targets, b->deep_link_accept_targets);
+    assert_text(a->deep_link_accept_media_types, b->deep_link_accept_media_types);
+    assert_text(a->deep_link_accept_multiple, b->deep_link_accept_multiple);
+    assert_text(a->deep_link_accept_lineitem, b->deep_link_accept_lineitem);
+    assert_text(a->deep_link_auto_create, b->deep_link_auto_create);
+    assert_text(a->legacy_consumer_key, b->legacy_consumer_key);
+    assert_text(a->legacy_user_id, b->legacy_user_id);
+    assert_text(a->legacy_context_id, b->legacy_context_id);
+    assert_text(a->legacy_resource_link_id, b->legacy_resource_link_id);
     assert_custom(a->custom, b->custom);
     assert_int_equal(a->launched_at, b->launched_at);
     assert_int_equal(a->token_expires_at, b->token_expires_at);
@@ -160,6 +173,81 @@ static void every_field_comes_back(void **state)
     /* A cookie's value has no character that any browser or proxy would change, and nothing in it can be read. */
     assert_int_equal(strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."), strlen(value));
     assert_string_not_equal(value, seal(&surplus, s, &launch, p));
+}
+
+/* Made by the first release: sessions must outlive an upgrade. */
+static const char old_value[] =
+    "1.68e77800.t486Cci7CGWCvqjpX7dKhWlXdtSSIoqAE877ZQaPjR4lqSWpuQ8n-oFtsZ3ymwoaU9f_rjsgv1yBYBq6I-K9zf3asCKNm_5QfXK"
+    "IRqCW5YHfaYAoj8HYtbNV2dQsbvFtggAPLXgoiuiQPurbHa1cpJVQbS9pXc_xOyqdqEqQRJ_tTALIQ9Ppg1S5m-4grbTPl34g-Dejq8dWayrEB"
+    "CQDbvKWHhUjJbbXbhbiB68SuboHJqqXb1mlht0flwkxiixT-Ml90CtI65Q1Qo1sSdC8PNdec4FUAjcLAx83jWu_6UQU50IoQ0sSTiG2dLGNwel"
+    "awfcrQIPFsRPn878UDgD7Zuhgbg0SKN5E_skoe1AngsH7FWq68wFTwg5vD6IXx8iGLsZN7vPoGoOxNiOliGhgQNNaKOSm_jTnkJ1R8lWDGDBw-"
+    "lecggGzMBxtI7nNzE7VWFBkWJrmLFzL4_my033JALRI1HsIBiMLT7bMwDT9-VvVvKJYONBLo4Y4hv2Wlarg6rd9C5HwNlf9mFnj7FDtaBI8oUX"
+    "DifYIhFUWEBzJLyQxnbM";
+
+static void a_session_of_the_first_release_opens(void **state)
+{
+    apr_pool_t *p = *state;
+    const lti_launch_t launch = full_launch(p);
+
+    assert_same_launch(&open_value(sealer(p, 'a'), old_value, p)->launch, &launch);
+}
+
+/* What few launches have: a review, a deep linking request, names of LTI 1.1. */
+static lti_launch_t rare_launch(apr_pool_t *p)
+{
+    lti_launch_t launch = full_launch(p);
+
+    launch.custom = NULL;
+    launch.name = launch.given_name = launch.family_name = launch.context_title = NULL;
+    launch.roles = "";
+    launch.for_user_id = "u-7";
+    launch.deep_link_return_url = "https://lms.example.org/dl";
+    launch.deep_link_data = "line\none";
+    launch.deep_link_accept_types = "link ltiResourceLink";
+    launch.deep_link_accept_targets = "iframe window";
+    launch.deep_link_accept_media_types = "image/*,text/html";
+    launch.deep_link_accept_multiple = "true";
+    launch.deep_link_accept_lineitem = "false";
+    launch.deep_link_auto_create = "true";
+    launch.legacy_consumer_key = "179248902";
+    launch.legacy_user_id = "34212";
+    launch.legacy_context_id = "3911";
+    launch.legacy_resource_link_id = "4fe1";
+    return launch;
+}
+
+static void rare_fields_come_back(void **state)
+{
+    apr_pool_t *p = *state;
+    lti_launch_t launch = rare_launch(p);
+    const lti_sealer_t *s = sealer(p, 'a');
+    const char *surplus = "";
+    lti_session_t *session = open_value(s, seal(&surplus, s, &launch, p), p);
+    lti_err_t err = {.code = LTI_OK};
+
+    assert_null(surplus);
+    assert_same_launch(&session->launch, &launch);
+    /* What is long leaves; whose submission it is stays as long as it can. */
+    launch.deep_link_data = filled(p, 'd', 8192);
+    session = open_value(s, seal(&surplus, s, &launch, p), p);
+    assert_null(session->launch.deep_link_data);
+    assert_string_equal(session->launch.deep_link_return_url, launch.deep_link_return_url);
+    assert_ok(lti_session_add_surplus(session, surplus, p, &err), err);
+    assert_same_launch(&session->launch, &launch);
+    launch.legacy_user_id = launch.legacy_context_id = launch.legacy_resource_link_id = filled(p, 'l', 1024);
+    launch.for_user_id = filled(p, 'f', 255);
+    session = open_value(s, seal(&surplus, s, &launch, p), p);
+    assert_string_equal(session->launch.for_user_id, launch.for_user_id);
+    assert_null(session->launch.legacy_user_id);
+    assert_ok(lti_session_add_surplus(session, surplus, p, &err), err);
+    assert_same_launch(&session->launch, &launch);
+    launch.user_id = filled(p, 'u', 255);
+    launch.deployment_id = filled(p, 'd', 255);
+    session = open_value(s, seal(&surplus, s, &launch, p), p);
+    assert_null(session->launch.for_user_id);
+    assert_string_equal(session->launch.user_id, launch.user_id);
+    assert_ok(lti_session_add_surplus(session, surplus, p, &err), err);
+    assert_same_launch(&session->launch, &launch);
 }
 
 static void absent_fields_stay_absent(void **state)
@@ -457,11 +545,40 @@ static void sessions_end(void **state)
     lti_err_t err = {.code = LTI_OK};
 
     assert_ok(lti_session_open(&session, s, BASE, name, value, EXPIRES - 1, 0, p, &err), err);
+    session = NULL;
     assert_code(lti_session_open(&session, s, BASE, name, value, EXPIRES, 0, p, &err), err, LTI_E_SESSION_EXPIRED);
+    assert_string_equal(session->launch.return_url, launch.return_url); /* for the page that says so */
     /* Idle time counts from the last seal, LAUNCHED + 7. */
     assert_ok(lti_session_open(&session, s, BASE, name, value, LAUNCHED + 7 + idle - 1, idle, p, &err), err);
     assert_code(lti_session_open(&session, s, BASE, name, value, LAUNCHED + 7 + idle, idle, p, &err), err, LTI_E_SESSION_EXPIRED);
     assert_ok(lti_session_open(&session, s, BASE, name, value, LAUNCHED + 7 + idle, 0, p, &err), err);
+}
+
+/* Whoever holds the secret (another release, a node with a broken clock) may have sealed any number. */
+static void times_beyond_all_reason_do_not_overflow(void **state)
+{
+    static const unsigned char firsts[] = {0x00, 0x3f, 0x40, 0x7f, 0x80, 0xff};
+    apr_pool_t *p = *state;
+    const lti_sealer_t *s = sealer(p, 'a');
+    const char *aad = "lti_k\n" BASE "\n1.68e77800.";
+
+    for (size_t i = 0; i < sizeof firsts; i++) {
+        unsigned char record[3 + 4 * 8] = {0}, sealed[sizeof record + LTI_SEAL_OVERHEAD];
+        lti_session_t *session = NULL;
+        apr_size_t size = 0;
+        lti_err_t err = {.code = LTI_OK};
+        memset(record + 3, firsts[i] == 0xff ? 0xff : 0x00, sizeof record - 3);
+        for (int k = 0; k < 4; k++)
+            record[3 + 8 * k] = firsts[i];
+        assert_ok(lti_seal(sealed, &size, s, (lti_bytes_t){aad, strlen(aad)}, (lti_bytes_t){record, sizeof record}, &err), err);
+        lti_session_open(&session, s, BASE, "lti_k", apr_pstrcat(p, "1.68e77800.", lti_base64url_encode(sealed, size, p), NULL), LAUNCHED,
+                         apr_time_from_sec(7200), p, &err);
+        assert_non_null(session);
+        /* The difference of any two fits. */
+        assert_true(session->expires_at >= 0 && session->expires_at <= APR_INT64_MAX / 2);
+        assert_true(session->touched_at >= 0 && session->touched_at <= APR_INT64_MAX / 2);
+        assert_true(session->launch.launched_at >= 0 && session->launch.token_expires_at >= 0);
+    }
 }
 
 static void peek_reads_the_clear_seconds(void **state)
@@ -547,6 +664,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(every_field_comes_back),
+        POOL_TEST(a_session_of_the_first_release_opens),
+        POOL_TEST(rare_fields_come_back),
         POOL_TEST(absent_fields_stay_absent),
         POOL_TEST(roles_come_back_in_their_order),
         POOL_TEST(the_surplus_takes_what_does_not_fit),
@@ -558,6 +677,7 @@ int main(void)
         POOL_TEST(damaged_records_of_our_own_are_refused),
         POOL_TEST(tags_of_a_later_release_are_skipped),
         POOL_TEST(sessions_end),
+        POOL_TEST(times_beyond_all_reason_do_not_overflow),
         POOL_TEST(peek_reads_the_clear_seconds),
         POOL_TEST(one_name_per_course_and_person),
     };
