@@ -33,13 +33,31 @@ typedef struct lti_runtime_t {
     struct lti_snapshot_t *snapshot;
     struct lti_keycache_t *keycache;
     struct lti_surplus_t *surplus;
+    struct lti_admission_t *admission;
+    struct lti_mailbox_t *mailbox;
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;
     volatile apr_uint32_t *kick; /* in shared memory: raised by a launch or "update now", taken by the watch thread */
     server_rec *server;          /* the main server */
     const char *node;            /* names this generation of this machine in leases and logs */
+    const char *node_name;       /* names this httpd over restarts: its row in the table of nodes */
+    const char *fingerprint;     /* of the secrets, the sealing one first; reveals nothing of them */
 } lti_runtime_t;
+
+/** A line LTICoursePaths: where it holds, and what it says. */
+typedef struct lti_course_line_t {
+    lti_place_t place; /* the path of its <Location>, without a slash at the end */
+    int on;
+    int used;
+} lti_course_line_t;
+
+/** An application, and whether its addresses name the course (LTICoursePaths). */
+typedef struct lti_course_path_t {
+    const char *prefix; /* of LTIApplication, without the slash at its end: "" is the whole site */
+    apr_size_t length;
+    int on;
+} lti_course_path_t;
 
 typedef struct lti_server_config_t {
     apr_array_header_t *platforms; /* of lti_platform_t *; NULL: none here */
@@ -55,9 +73,13 @@ typedef struct lti_server_config_t {
     int anonymous;
     int strict_roles;
     apr_int64_t message_types; /* set of LTI_MESSAGE_* */
+    apr_array_header_t *legacy_secrets; /* of lti_legacy_secret_t *, the main server's first; NULL: none */
     int sync_on_launch;
     apr_array_header_t *service_hosts; /* of const char *, NULL: none added */
+    apr_array_header_t *course_lines; /* of lti_course_line_t *, NULL: none */
+    apr_array_header_t *course_paths; /* of lti_course_path_t, all applications; NULL unless LTICoursePaths is On for one; made by the check */
     apr_array_header_t *remote_users; /* of lti_place_t: templates of directories, for the check */
+    apr_array_header_t *pass_claims; /* of lti_pass_claims_t *: of directories, for the check */
     server_rec *db_server; /* whose DBDriver serves us; found by the check */
     /* of the main server only */
     const char *state_dir;
@@ -83,12 +105,27 @@ typedef struct lti_server_config_t {
 #define LTI_PASS_HEADERS 0x2
 #define LTI_PASS_ENCODED 0x4
 
+/** What of an identity an application is told (LTIPassClaims). `rows` and `customs` are made by mod_lti_environment_check(), which knows the names. */
+typedef struct lti_pass_claims_t {
+    apr_array_header_t *words;   /* of lti_place_t: all, none, or names without LTI_ */
+    apr_uint64_t rows;           /* set of places in the table of variables */
+    apr_array_header_t *customs; /* of const char *: names of custom parameters as variables, with * and ?; NULL: none */
+} lti_pass_claims_t;
+
 typedef struct lti_dir_config_t {
     const char *remote_user; /* template */
     int pass_identity;       /* set of LTI_PASS_* */
+    lti_pass_claims_t *pass_claims; /* NULL: all */
     int live_roster;
     int roster_access_all;
+    int cross_site;              /* 1: LTICrossSite allow */
+    int frame;                   /* LTIFrame */
+    const char *frame_sources;   /* the origins that it adds, joined by blanks; NULL: none */
+    const char *unauthenticated; /* LTIUnauthenticated: LTI_UNAUTHENTICATED_PASS or where to; NULL: 401 */
 } lti_dir_config_t;
+
+#define LTI_UNAUTHENTICATED_PASS "pass"
+#define LTI_UNAUTHENTICATED_401 "401"
 
 void *mod_lti_config_create_server(apr_pool_t *p, server_rec *s);
 void *mod_lti_config_merge_server(apr_pool_t *p, void *base, void *add);
@@ -101,11 +138,22 @@ extern const command_rec mod_lti_config_directives[];
 lti_server_config_t *mod_lti_config_of(server_rec *s);
 const lti_dir_config_t *mod_lti_config_of_dir(request_rec *r);
 
+/**
+ * The application that `path` belongs to if its addresses name the course, else NULL. `path` is clean: no percent signs where there need be none, no dot
+ * segments. `all`: lti_server_config_t.course_paths.
+ */
+const lti_course_path_t *mod_lti_config_course_path(const apr_array_header_t *all, const char *path);
+
+/** 1 if `path` is `prefix` or lies below it; `prefix` has `length` bytes and no slash at its end. */
+int mod_lti_config_is_below(const char *path, const char *prefix, apr_size_t length);
+
 /** 1 if this virtual host has a platform (its own or the main server's): only there does the module do anything. */
 int mod_lti_config_is_active(const lti_server_config_t *conf);
 
 int mod_lti_config_pass(const lti_dir_config_t *dir);
 int mod_lti_config_live_roster(const lti_dir_config_t *dir);
+int mod_lti_config_cross_site(const lti_dir_config_t *dir);
+int mod_lti_config_frame(const lti_dir_config_t *dir);
 
 /** The REMOTE_USER template: the platform's own, else the directory's, else {sub}@{platform}. */
 const char *mod_lti_config_remote_user(const lti_dir_config_t *dir, const lti_platform_t *platform);

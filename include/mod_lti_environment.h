@@ -15,6 +15,12 @@ int mod_lti_environment_scrub(request_rec *r);
 /** Hook fixups: exports, once per request record. */
 int mod_lti_environment_export(request_rec *r);
 
+/** First of all handlers but httpd's own for upgrades: withholds our cookies from an application that may be asked to upgrade. */
+void mod_lti_environment_before_handler(request_rec *r);
+
+/** Part of check_config: LTIPassClaims against the table of names. The number of faults, each complained of. */
+int mod_lti_environment_check(apr_pool_t *pconf, server_rec *main_server);
+
 /** Registers %{LTI_...} for expressions. */
 void mod_lti_environment_register(apr_pool_t *p);
 

@@ -24,16 +24,16 @@ typedef struct mod_lti_form_t {
 } mod_lti_form_t;
 
 /**
- * Takes application/x-www-form-urlencoded text apart. LTI_E_FORM_INVALID, LTI_E_PARAMETER_INVALID. Needs no request
- * (mod_lti_form_parse.c).
+ * Takes application/x-www-form-urlencoded text apart. LTI_E_FORM_INVALID, LTI_E_PARAMETER_INVALID for the first fault; `*form`
+ * then holds the parameters that are sound, good for telling what it was. Needs no request (mod_lti_form_parse.c).
  */
 apr_status_t mod_lti_form_parse(mod_lti_form_t **form, const char *text, apr_size_t size, apr_pool_t *p, lti_err_t *err);
 
 /**
  * From the query of a GET or the body of a POST, which may have at most `max` bytes. The query of a POST counts only in so far
  * as a parameter that it gives another value is a repeated one (SPEC L-12, L-16). LTI_E_METHOD, LTI_E_CONTENT_TYPE,
- * LTI_E_TOO_LARGE, LTI_E_URI_TOO_LONG, LTI_E_FORM_INVALID, LTI_E_PARAMETER_INVALID (control characters, UTF-8). The status is
- * AP_FILTER_ERROR when an input filter answered already: then that is what the handler returns.
+ * LTI_E_TOO_LARGE, LTI_E_URI_TOO_LONG, LTI_E_FORM_INVALID, LTI_E_PARAMETER_INVALID (control characters, UTF-8); `*form` is
+ * NULL if there was nothing to take apart. The status is AP_FILTER_ERROR when an input filter answered already: then that is what the handler returns.
  */
 apr_status_t mod_lti_form_read(mod_lti_form_t **form, request_rec *r, apr_size_t max, lti_err_t *err);
 
@@ -45,11 +45,5 @@ apr_status_t mod_lti_form_query(mod_lti_form_t **form, request_rec *r, lti_err_t
  * fault all answers are NULL, so that several calls need one check.
  */
 const char *mod_lti_form_get(const mod_lti_form_t *form, const char *name, apr_status_t *rv, lti_err_t *err);
-
-/**
- * Whether a request that changes something comes from a page of this site or from no page at all (Invariant 10).
- * LTI_E_CROSS_SITE.
- */
-apr_status_t mod_lti_form_same_site(request_rec *r, const char *base_url, lti_err_t *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of directives, what each does when it is read, and the merge of scopes. */
+/* The table of directives, what those of servers do when they are read, and the merge of servers. */
 #include "mod_lti_config.h"
 
 #include <stddef.h>
@@ -34,9 +34,6 @@ void *mod_lti_config_create_server(apr_pool_t *p, server_rec *s)
     return conf;
 }
 
-#define MERGE_POINTER(field) merged->field = (add->field != NULL) ? add->field : base->field
-#define MERGE_NUMBER(field) merged->field = (add->field != LTI_UNSET) ? add->field : base->field
-
 void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf)
 {
     const lti_server_config_t *base = base_conf, *add = add_conf;
@@ -47,10 +44,20 @@ void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf
         merged->platforms = apr_array_append(p, base->platforms, add->platforms);
     else
         MERGE_POINTER(platforms);
+    if (base->legacy_secrets != NULL && add->legacy_secrets != NULL)
+        merged->legacy_secrets = apr_array_append(p, base->legacy_secrets, add->legacy_secrets);
+    else
+        MERGE_POINTER(legacy_secrets);
     MERGE_POINTER(path);
     MERGE_POINTER(applications);
     merged->base_url = add->base_url; /* the address of one host is never that of another */
     merged->remote_users = add->remote_users;
+    merged->pass_claims = add->pass_claims;
+    /* Sections of the main server hold in virtual hosts too, before their own. */
+    if (base->course_lines != NULL && add->course_lines != NULL)
+        merged->course_lines = apr_array_append(p, base->course_lines, add->course_lines);
+    else
+        MERGE_POINTER(course_lines);
     MERGE_POINTER(cookie_name);
     MERGE_NUMBER(session_lifetime);
     MERGE_NUMBER(session_idle);
@@ -79,57 +86,14 @@ void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf
     return merged;
 }
 
-void *mod_lti_config_create_dir(apr_pool_t *p, char *dir)
-{
-    lti_dir_config_t *conf = apr_pcalloc(p, sizeof(*conf));
-
-    (void)dir;
-    conf->pass_identity = conf->live_roster = conf->roster_access_all = LTI_UNSET;
-    return conf;
-}
-
-void *mod_lti_config_merge_dir(apr_pool_t *p, void *base_conf, void *add_conf)
-{
-    const lti_dir_config_t *base = base_conf, *add = add_conf;
-    lti_dir_config_t *merged = apr_pcalloc(p, sizeof(*merged));
-
-    MERGE_POINTER(remote_user);
-    MERGE_NUMBER(pass_identity);
-    MERGE_NUMBER(live_roster);
-    MERGE_NUMBER(roster_access_all);
-    return merged;
-}
-
 lti_server_config_t *mod_lti_config_of(server_rec *s)
 {
     return ap_get_module_config(s->module_config, &lti_sync_module);
 }
 
-const lti_dir_config_t *mod_lti_config_of_dir(request_rec *r)
-{
-    return ap_get_module_config(r->per_dir_config, &lti_sync_module);
-}
-
 int mod_lti_config_is_active(const lti_server_config_t *conf)
 {
     return conf->platforms != NULL && conf->runtime != NULL;
-}
-
-int mod_lti_config_pass(const lti_dir_config_t *dir)
-{
-    return dir->pass_identity != LTI_UNSET ? dir->pass_identity : (LTI_PASS_ENV | LTI_PASS_HEADERS);
-}
-
-int mod_lti_config_live_roster(const lti_dir_config_t *dir)
-{
-    return dir->live_roster != 0;
-}
-
-const char *mod_lti_config_remote_user(const lti_dir_config_t *dir, const lti_platform_t *platform)
-{
-    if (platform->remote_user != NULL)
-        return platform->remote_user;
-    return dir->remote_user != NULL ? dir->remote_user : "{sub}@{platform}";
 }
 
 /* --- values --------------------------------------------------------------------------------------------------------- */
@@ -473,6 +437,34 @@ static const char *add_message_type(cmd_parms *cmd, void *dir, const char *value
     return NULL;
 }
 
+/* The file is read while the server starts; here only what this line alone can get wrong. */
+static const char *add_legacy_secret(cmd_parms *cmd, void *dir, const char *consumer_key, const char *value)
+{
+    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
+    const char *path = ap_server_root_relative(cmd->pool, value);
+    const lti_place_t place = mod_lti_config_place(cmd, consumer_key);
+    lti_legacy_secret_t *secret = apr_pcalloc(cmd->pool, sizeof(*secret));
+    int i;
+
+    (void)dir;
+    if (*consumer_key == '\0' || !lti_json_is_clean(consumer_key))
+        return "LTILegacySecret takes the consumer key of the LTI 1.1 times and the file that holds its secret";
+    if (path == NULL)
+        return apr_psprintf(cmd->pool, "'%s' is no path", value);
+    for (i = 0; conf->legacy_secrets != NULL && i < conf->legacy_secrets->nelts; i++) {
+        const lti_legacy_secret_t *other = APR_ARRAY_IDX(conf->legacy_secrets, i, const lti_legacy_secret_t *);
+
+        if (strcmp(other->consumer_key, consumer_key) == 0)
+            return apr_psprintf(cmd->pool, "the consumer key '%s' stands at %s:%d too: remove one", consumer_key, other->file,
+                                other->line);
+    }
+    *secret = (lti_legacy_secret_t){.consumer_key = consumer_key, .path = path, .file = place.file, .line = place.line};
+    if (conf->legacy_secrets == NULL)
+        conf->legacy_secrets = apr_array_make(cmd->pool, 2, sizeof(lti_legacy_secret_t *));
+    APR_ARRAY_PUSH(conf->legacy_secrets, lti_legacy_secret_t *) = secret;
+    return NULL;
+}
+
 static const char *set_stale_after(cmd_parms *cmd, void *dir, const char *value)
 {
     lti_server_config_t *conf = mod_lti_config_of(cmd->server);
@@ -503,64 +495,6 @@ static const char *set_drop_guard(cmd_parms *cmd, void *dir, const char *value)
     if (percent < 0 || percent > 100 || (*end != '\0' && strcmp(end, "%") != 0))
         return apr_psprintf(cmd->pool, "'%s' must be a percentage from 0%% to 100%%", value);
     mod_lti_config_of(cmd->server)->sync_drop_guard = percent;
-    return NULL;
-}
-
-/* --- directory directives ------------------------------------------------------------------------------------------------ */
-
-static const char *set_remote_user(cmd_parms *cmd, void *dir, const char *value)
-{
-    lti_server_config_t *conf = mod_lti_config_of(cmd->server);
-    lti_err_t err;
-
-    if (lti_remote_user_check(value, NULL, &err) != APR_SUCCESS)
-        return apr_pstrdup(cmd->pool, err.text);
-    if (conf->open_platform != NULL) {
-        conf->open_platform->remote_user = value;
-        return NULL;
-    }
-    ((lti_dir_config_t *)dir)->remote_user = value;
-    if (conf->remote_users == NULL)
-        conf->remote_users = apr_array_make(cmd->pool, 2, sizeof(lti_place_t));
-    APR_ARRAY_PUSH(conf->remote_users, lti_place_t) = mod_lti_config_place(cmd, value);
-    return NULL;
-}
-
-static const char *add_pass_identity(cmd_parms *cmd, void *dir, const char *value)
-{
-    lti_dir_config_t *conf = dir;
-    int flag;
-
-    if (conf->pass_identity == LTI_UNSET)
-        conf->pass_identity = 0;
-    if (ap_cstr_casecmp(value, "env") == 0)
-        flag = LTI_PASS_ENV;
-    else if (ap_cstr_casecmp(value, "headers") == 0)
-        flag = LTI_PASS_HEADERS;
-    else if (ap_cstr_casecmp(value, "headers=encoded") == 0)
-        flag = LTI_PASS_HEADERS | LTI_PASS_ENCODED;
-    else if (ap_cstr_casecmp(value, "none") == 0)
-        flag = 0;
-    else
-        return apr_psprintf(cmd->pool, "'%s' must be env, headers, headers=encoded or none", value);
-    conf->pass_identity |= flag;
-    return NULL;
-}
-
-static const char *set_live_roster(cmd_parms *cmd, void *dir, int on)
-{
-    (void)cmd;
-    ((lti_dir_config_t *)dir)->live_roster = on;
-    return NULL;
-}
-
-static const char *set_roster_access(cmd_parms *cmd, void *dir, const char *value)
-{
-    if (cmd->path == NULL)
-        return "LTIRosterAccess opens rosters to whoever Apache lets in there: write it inside a <Location> that has a Require";
-    if (ap_cstr_casecmp(value, "own") != 0 && ap_cstr_casecmp(value, "all") != 0)
-        return apr_psprintf(cmd->pool, "'%s' must be own or all", value);
-    ((lti_dir_config_t *)dir)->roster_access_all = ap_cstr_casecmp(value, "all") == 0;
     return NULL;
 }
 
@@ -603,6 +537,8 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_TAKE1("LTIMaxLaunchSize", set_launch_size, SERVER_FIELD(max_launch_size), RSRC_CONF, "largest launch form"),
     AP_INIT_TAKE1("LTIAnonymous", set_anonymous, NULL, RSRC_CONF, "refuse or allow launches without a user"),
     AP_INIT_FLAG("LTIStrictRoles", set_server_flag, SERVER_FIELD(strict_roles), RSRC_CONF, "take full role URIs only"),
+    AP_INIT_TAKE2("LTILegacySecret", add_legacy_secret, NULL, RSRC_CONF,
+                  "consumer key of LTI 1.1 and the file of its secret, for the migration claim"),
     AP_INIT_ITERATE("LTIMessageTypes", add_message_type, NULL, RSRC_CONF, "message types that are taken"),
     AP_INIT_FLAG("LTISyncOnLaunch", set_server_flag, SERVER_FIELD(sync_on_launch), RSRC_CONF,
                  "a launch refreshes its course's roster"),
@@ -626,9 +562,19 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_TAKE1("LTIProxy", set_proxy, NULL, RSRC_CONF, "proxy towards the platforms"),
     AP_INIT_TAKE1("LTICAFile", set_ca_file, SERVER_FIELD(ca_file), RSRC_CONF,
                   "certificate authorities to trust instead of the system's"),
-    AP_INIT_TAKE1("LTIRemoteUser", set_remote_user, NULL, RSRC_CONF | ACCESS_CONF, "template of REMOTE_USER"),
-    AP_INIT_ITERATE("LTIPassIdentity", add_pass_identity, NULL, RSRC_CONF | ACCESS_CONF, "env, headers, headers=encoded, none"),
-    AP_INIT_FLAG("LTILiveRoster", set_live_roster, NULL, RSRC_CONF | ACCESS_CONF, "the roster decides in open sessions"),
-    AP_INIT_TAKE1("LTIRosterAccess", set_roster_access, NULL, ACCESS_CONF,
+    AP_INIT_TAKE1("LTIRemoteUser", mod_lti_config_set_remote_user, NULL, RSRC_CONF | ACCESS_CONF, "template of REMOTE_USER"),
+    AP_INIT_ITERATE("LTIPassIdentity", mod_lti_config_add_pass_identity, NULL, RSRC_CONF | ACCESS_CONF, "env, headers, headers=encoded, none"),
+    AP_INIT_ITERATE("LTIPassClaims", mod_lti_config_add_pass_claims, NULL, RSRC_CONF | ACCESS_CONF,
+                    "all, none, or the names of what the application is told"),
+    AP_INIT_TAKE1("LTICrossSite", mod_lti_config_set_cross_site, NULL, RSRC_CONF | ACCESS_CONF,
+                  "deny or allow sessions in requests of other sites that may change something"),
+    AP_INIT_ITERATE("LTIFrame", mod_lti_config_add_frame, NULL, RSRC_CONF | ACCESS_CONF,
+                    "On, Off, or further origins whose pages may frame the application"),
+    AP_INIT_TAKE1("LTIUnauthenticated", mod_lti_config_set_unauthenticated, NULL, RSRC_CONF | ACCESS_CONF,
+                  "401, pass, or where people without a session are led"),
+    AP_INIT_FLAG("LTILiveRoster", mod_lti_config_set_live_roster, NULL, RSRC_CONF | ACCESS_CONF, "the roster decides in open sessions"),
+    AP_INIT_TAKE1("LTIRosterAccess", mod_lti_config_set_roster_access, NULL, ACCESS_CONF,
                   "own, or all: whoever is let in here may read every course"),
+    AP_INIT_FLAG("LTICoursePaths", mod_lti_config_set_course_paths, NULL, RSRC_CONF | ACCESS_CONF,
+                 "addresses of this application name the course"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

@@ -10,6 +10,7 @@
 #include <mod_dbd.h>
 
 #include "lti_claims.h"
+#include "mod_lti_config_parts.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -270,6 +271,7 @@ int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_
         if (conf->platforms != NULL)
             faults += check_applications(conf, ptemp, s);
     }
+    faults += mod_lti_config_check_course_paths(pconf, ptemp, main_server);
     if (all->nelts > 0)
         faults += check_database(APR_ARRAY_IDX(all, 0, lti_platform_t *), main_server, ptemp);
     *platforms = all;

@@ -90,19 +90,20 @@ const char *mod_lti_config_add_deployment(cmd_parms *cmd, void *dir, const char 
 {
     lti_platform_t *platform;
     const char *refused = in_platform(cmd, &platform);
+    int any;
 
     (void)dir;
     if (refused != NULL)
         return refused;
-    if (ap_cstr_casecmp(value, "any") == 0 || ap_cstr_casecmp(value, "ask") == 0) {
-        if (platform->deployments != LTI_DEPLOYMENT_UNSET)
-            return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
-        platform->deployments = ap_cstr_casecmp(value, "any") == 0 ? LTI_DEPLOYMENT_ANY : LTI_DEPLOYMENT_ASK;
+    any = ap_cstr_casecmp(value, "any") == 0;
+    if (platform->deployments == LTI_DEPLOYMENT_ANY || (any && platform->deployments != LTI_DEPLOYMENT_UNSET))
+        return "LTIDeployment takes any, or ask, or a list of ids, which ask may stand before; nothing beside any";
+    if (any || ap_cstr_casecmp(value, "ask") == 0) {
+        platform->deployments = any ? LTI_DEPLOYMENT_ANY : LTI_DEPLOYMENT_ASK;
         return NULL;
     }
-    if (platform->deployments != LTI_DEPLOYMENT_UNSET && platform->deployments != LTI_DEPLOYMENT_LIST)
-        return "LTIDeployment takes any, or ask, or a list of ids, not several of these";
-    platform->deployments = LTI_DEPLOYMENT_LIST;
+    if (platform->deployments == LTI_DEPLOYMENT_UNSET)
+        platform->deployments = LTI_DEPLOYMENT_LIST;
     if (platform->deployment_ids == NULL)
         platform->deployment_ids = apr_array_make(cmd->pool, 2, sizeof(const char *));
     APR_ARRAY_PUSH(platform->deployment_ids, const char *) = value;

@@ -16,13 +16,12 @@ static apr_size_t separator(const char *text)
     return (apr_size_t)(at - text);
 }
 
-/* Length of the cookie that begins a text of `rest` bytes. memchr() goes through a sealed session several times faster than strcspn(). */
-static apr_size_t extent(const char *cookie, apr_size_t rest)
+/* Length of the cookie that begins the text. These go through a sealed session several times faster than strcspn(). */
+static apr_size_t extent(const char *cookie)
 {
-    const char *end = memchr(cookie, ';', rest), *comma;
-    apr_size_t length = end != NULL ? (apr_size_t)(end - cookie) : rest;
+    apr_size_t length = (apr_size_t)(strchrnul(cookie, ';') - cookie);
+    const char *comma = memchr(cookie, ',', length);
 
-    comma = memchr(cookie, ',', length);
     return comma != NULL ? (apr_size_t)(comma - cookie) : length;
 }
 
@@ -35,7 +34,7 @@ int mod_lti_cookie_next(mod_lti_cookie_t *cookie, const char **at)
     start += separator(start);
     if (*start == '\0')
         return 0;
-    end = start + extent(start, strlen(start));
+    end = start + extent(start);
     *at = end;
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
@@ -77,16 +76,19 @@ static int is_ours(const char *cookie, const char *prefix, apr_size_t length)
 void mod_lti_cookie_withhold(request_rec *r, const char *prefix)
 {
     const char *header = apr_table_get(r->headers_in, "Cookie"), *at;
-    apr_size_t length = strlen(prefix), header_length;
+    apr_size_t length = strlen(prefix);
     char *kept, *end;
 
     if (header == NULL || (strstr(header, prefix) == NULL && strstr(header, MOD_LTI_STATE_COOKIE) == NULL))
         return;
-    header_length = strlen(header);
-    kept = end = apr_palloc(r->pool, header_length + 1);
+    if (is_ours(header, prefix, length) && header[extent(header)] == '\0') {
+        apr_table_unset(r->headers_in, "Cookie"); /* the session alone, as often */
+        return;
+    }
+    kept = end = apr_palloc(r->pool, strlen(header) + 1);
     /* httpd joins several Cookie headers by commas, but a comma may also be part of another application's value: what is kept keeps its separator. */
     for (at = header; *at != '\0';) {
-        apr_size_t blanks = separator(at), size = extent(at + blanks, header_length - (apr_size_t)(at + blanks - header));
+        apr_size_t blanks = separator(at), size = extent(at + blanks);
 
         if (!is_ours(at + blanks, prefix, length)) {
             memcpy(end, at, blanks + size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes in and what comes out under our names. */
+/* What applications are told: the one table of names, and how they are told. */
 #include "mod_lti_environment.h"
 
 #include <stddef.h>
@@ -8,9 +8,10 @@
 #include <http_core.h>
 #include <http_log.h>
 #include <http_request.h>
-#include <util_filter.h>
 
+#include "lti_json.h"
 #include "mod_lti_cookie.h"
+#include "mod_lti_environment_parts.h"
 #include "mod_lti_identity.h"
 #include "mod_lti_store.h"
 
@@ -18,72 +19,14 @@ APLOG_USE_MODULE(lti_sync);
 
 #define HEADER_MAX 4096     /* bytes of one value */
 #define HEADERS_MAX 16384   /* bytes of all names and values that we add */
+#define HEADER_NAME_MAX 36  /* of the table */
 #define HEADER_COUNT_MAX 64 /* servers take 100 in all, and a browser sends some 20 */
 #define TRUNCATED_MAX 1024  /* bytes of the list of what was cut */
 
-/* --- scrubbing ------------------------------------------------------------------------------------------------------- */
-
-static char fold(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return (char)(c - 'A' + 'a');
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
-}
-
-/*
- * 1 if a backend might read `name` as one that begins with `folded`: letters without case, every other character as '_', since CGI, WSGI, Rack and
- * their like fold names so, each a little differently (S-20). With `whole` the name must end there.
- */
-static int reads_as(const char *name, const char *folded, int whole)
-{
-    for (; *folded != '\0'; name++, folded++) {
-        if (*name == '\0' || fold(*name) != *folded)
-            return 0;
-    }
-    return !whole || *name == '\0';
-}
-
-static void unset_all(apr_table_t *headers, int (*forged)(const char *name), apr_pool_t *p)
-{
-    const apr_array_header_t *list = apr_table_elts(headers);
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
-    apr_array_header_t *names = NULL;
-    int i;
-
-    /* Removing while walking would skip entries: names first. */
-    for (i = 0; i < list->nelts; i++) {
-        if (forged(entries[i].key)) {
-            if (names == NULL)
-                names = apr_array_make(p, 4, sizeof(const char *));
-            APR_ARRAY_PUSH(names, const char *) = entries[i].key;
-        }
-    }
-    for (i = 0; names != NULL && i < names->nelts; i++)
-        apr_table_unset(headers, APR_ARRAY_IDX(names, i, const char *));
-}
-
-static int is_our_header(const char *name)
-{
-    return (name[0] == 'x' || name[0] == 'X') && reads_as(name, "x_lti_", 0);
-}
-
-static int is_remote_user(const char *name)
-{
-    char first = fold(*name);
-
-    return (first == 'r' || first == 'x') && (reads_as(name, "remote_user", 1) || reads_as(name, "x_remote_user", 1));
-}
-
-int mod_lti_environment_scrub(request_rec *r)
-{
-    if (mod_lti_config_is_active(mod_lti_config_of(r->server)))
-        unset_all(r->headers_in, is_our_header, r->pool);
-    return DECLINED;
-}
+#define CUSTOM_NAME "LTI_CUSTOM_"
+#define CUSTOM_HEADER "X-LTI-Custom-"
 
 /* --- the table of what is exported -------------------------------------------------------------------------------------- */
-
-static ap_filter_rec_t *private_filter;
 
 typedef const char *value_fn(const mod_lti_identity_t *identity, apr_pool_t *p);
 
@@ -124,6 +67,12 @@ static const char *roster_state(const mod_lti_identity_t *identity, apr_pool_t *
 {
     (void)p;
     return lti_roster_state_word(identity->roster_state);
+}
+
+static const char *path_prefix(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->path_prefix;
 }
 
 #define DIGITS_MAX 20 /* of 64 bits */
@@ -188,12 +137,71 @@ static const export_t exports[] = {
     ROW("LTI_RETURN_URL", "X-LTI-Return-Url", LAUNCH(return_url)),
     ROW("LTI_LOCALE", "X-LTI-Locale", LAUNCH(locale)),
     ROW("LTI_LAUNCH_ID", "X-LTI-Launch-Id", LAUNCH(id)),
+    ROW("LTI_PATH_PREFIX", "X-LTI-Path-Prefix", COMPUTED(path_prefix)),
     ROW("LTI_ROSTER_SIZE", "X-LTI-Roster-Size", COMPUTED(roster_size)),
     ROW("LTI_ROSTER_AGE", "X-LTI-Roster-Age", COMPUTED(roster_age)),
     ROW("LTI_ROSTER_STATE", "X-LTI-Roster-State", COMPUTED(roster_state)),
 };
 
 #define EXPORTS (sizeof(exports) / sizeof(exports[0]))
+
+/* The platform's own text, to be given back letter by letter; where it has control characters nobody gets it. */
+static const char *deep_link_data(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    const char *data = identity->session->launch.deep_link_data;
+
+    (void)p;
+    return data != NULL && lti_json_is_clean(data) ? data : NULL;
+}
+
+/* What few launches have: other requests are spared the walk through it. */
+static const export_t rare_exports[] = {
+    ROW("LTI_FOR_USER_ID", "X-LTI-For-User-Id", LAUNCH(for_user_id)),
+    ROW("LTI_DEEP_LINK_RETURN_URL", "X-LTI-Deep-Link-Return-Url", LAUNCH(deep_link_return_url)),
+    ROW("LTI_DEEP_LINK_DATA", "X-LTI-Deep-Link-Data", COMPUTED(deep_link_data)),
+    ROW("LTI_DEEP_LINK_ACCEPT_TYPES", "X-LTI-Deep-Link-Accept-Types", LAUNCH(deep_link_accept_types)),
+    ROW("LTI_DEEP_LINK_ACCEPT_TARGETS", "X-LTI-Deep-Link-Accept-Targets", LAUNCH(deep_link_accept_targets)),
+    ROW("LTI_DEEP_LINK_ACCEPT_MEDIA_TYPES", "X-LTI-Deep-Link-Accept-Media-Types", LAUNCH(deep_link_accept_media_types)),
+    ROW("LTI_DEEP_LINK_ACCEPT_MULTIPLE", "X-LTI-Deep-Link-Accept-Multiple", LAUNCH(deep_link_accept_multiple)),
+    ROW("LTI_DEEP_LINK_ACCEPT_LINEITEM", "X-LTI-Deep-Link-Accept-Lineitem", LAUNCH(deep_link_accept_lineitem)),
+    ROW("LTI_DEEP_LINK_AUTO_CREATE", "X-LTI-Deep-Link-Auto-Create", LAUNCH(deep_link_auto_create)),
+    ROW("LTI_LEGACY_CONSUMER_KEY", "X-LTI-Legacy-Consumer-Key", LAUNCH(legacy_consumer_key)),
+    ROW("LTI_LEGACY_USER_ID", "X-LTI-Legacy-User-Id", LAUNCH(legacy_user_id)),
+    ROW("LTI_LEGACY_CONTEXT_ID", "X-LTI-Legacy-Context-Id", LAUNCH(legacy_context_id)),
+    ROW("LTI_LEGACY_RESOURCE_LINK_ID", "X-LTI-Legacy-Resource-Link-Id", LAUNCH(legacy_resource_link_id)),
+};
+
+#define RARE_EXPORTS (sizeof(rare_exports) / sizeof(rare_exports[0]))
+
+/* 1 if any of them may have a value. Return URL and consumer key may have gone to a surplus that is lost, the rest of their kind with them. */
+static int has_rare(const lti_launch_t *launch)
+{
+    return launch->for_user_id != NULL || launch->deep_link_return_url != NULL || launch->legacy_consumer_key != NULL;
+}
+
+/* All rows have a number, the rare ones after the others: what an application is told of is a set of them. */
+_Static_assert(EXPORTS + RARE_EXPORTS <= 64, "a set of rows is one 64 bit word");
+#define ALL_ROWS (~(apr_uint64_t)0)
+
+static const export_t *row(apr_size_t number)
+{
+    return number < EXPORTS ? &exports[number] : &rare_exports[number - EXPORTS];
+}
+
+/* The number of the row of this name (LTI_ROLE), in any case; EXPORTS + RARE_EXPORTS if there is none. */
+static apr_size_t find_row(const char *name)
+{
+    apr_size_t i;
+
+    for (i = 0; i < EXPORTS + RARE_EXPORTS && ap_cstr_casecmp(row(i)->name, name) != 0; i++)
+        ;
+    return i;
+}
+
+int mod_lti_environment_is_told(const char *name)
+{
+    return strncmp(name, CUSTOM_NAME, sizeof(CUSTOM_NAME) - 1) == 0 || find_row(name) < EXPORTS + RARE_EXPORTS;
+}
 
 static const char *value_of(const export_t *entry, const mod_lti_identity_t *identity, apr_pool_t *p)
 {
@@ -204,38 +212,19 @@ static const char *value_of(const export_t *entry, const mod_lti_identity_t *ide
 
 /* --- exporting ------------------------------------------------------------------------------------------------------------ */
 
-typedef void put_fn(apr_table_t *table, const char *key, const char *value);
-
 typedef struct export_state_t {
     request_rec *r;
-    int pass;
-    put_fn *put_env;
-    put_fn *put_header;
+    apr_table_t *env, *headers;        /* where to tell; NULL: not there (LTIPassIdentity) */
+    int encoded;                       /* headers in percent encoding */
+    const apr_array_header_t *customs; /* what custom parameters may be told (LTIPassClaims); NULL: all */
     apr_size_t header_bytes;
     int header_count;
     const char *truncated; /* names of headers that were cut or left out, joined by commas */
 } export_state_t;
 
-static int is_our_variable(const char *name)
+static int is_plain(unsigned char c)
 {
-    return (name[0] == 'l' || name[0] == 'L') && reads_as(name, "lti_", 0);
-}
-
-/*
- * How to put our names into `table`. Replacing compares each with all that stand there, and ours all begin alike: a request would spend more on that than
- * on all the rest of this module. So they are appended where none is there yet, as in every request that is not made from another one.
- */
-static put_fn *way_to_put(const apr_table_t *table, int (*ours)(const char *name))
-{
-    const apr_array_header_t *list = apr_table_elts(table);
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)list->elts;
-    int i;
-
-    for (i = 0; i < list->nelts; i++) {
-        if (ours(entries[i].key))
-            return apr_table_setn;
-    }
-    return apr_table_addn;
+    return c > 0x20 && c < 0x7F && c != '%';
 }
 
 static const char *percent_encode(const char *value, apr_pool_t *p)
@@ -245,7 +234,7 @@ static const char *percent_encode(const char *value, apr_pool_t *p)
     for (; *value != '\0'; value++) {
         unsigned char c = (unsigned char)*value;
 
-        if (c > 0x20 && c < 0x7F && c != '%')
+        if (is_plain(c))
             *at++ = (char)c;
         else
             at += apr_snprintf(at, 4, "%%%02X", c);
@@ -254,18 +243,28 @@ static const char *percent_encode(const char *value, apr_pool_t *p)
     return out;
 }
 
-/* Cut at a blank (lists of roles), else at a whole character. */
-static const char *cut(const char *value, apr_size_t max, apr_pool_t *p)
+/*
+ * The beginning of `value` that has at most `max` bytes, percent-encoded or as it is: cut at a blank (lists of roles) unless that costs more than half, else at a
+ * whole character.
+ */
+static const char *cut(const char *value, apr_size_t max, int encoded, apr_pool_t *p)
 {
-    apr_size_t length = max;
+    apr_size_t length, width = 0, whole = 0, blank = 0;
 
-    while (length > max / 2 && value[length] != ' ')
-        length--;
-    if (value[length] != ' ')
-        length = max;
-    while (length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
-        length--;
-    return apr_pstrmemdup(p, value, length);
+    for (length = 0; value[length] != '\0'; length++) {
+        unsigned char c = (unsigned char)value[length];
+
+        if ((c & 0xC0) != 0x80)
+            whole = length;
+        if (c == ' ')
+            blank = length;
+        width += encoded && !is_plain(c) ? 3 : 1;
+        if (width > max)
+            break;
+    }
+    if (value[length] == '\0')
+        return value;
+    return apr_pstrmemdup(p, value, blank > whole / 2 ? blank : whole);
 }
 
 static void note_truncated(export_state_t *state, const char *header)
@@ -280,23 +279,20 @@ static void note_truncated(export_state_t *state, const char *header)
 __attribute__((noinline)) static void add_unusual_header(export_state_t *state, const char *header, apr_size_t header_length,
                                                          const char *value)
 {
+    const char *kept = cut(value, HEADER_MAX, state->encoded, state->r->pool);
     apr_size_t length;
 
-    if (state->pass & LTI_PASS_ENCODED)
-        value = percent_encode(value, state->r->pool);
-    length = strlen(value);
-    if (length > HEADER_MAX) {
-        value = cut(value, HEADER_MAX, state->r->pool);
-        length = strlen(value);
+    if (kept != value)
         note_truncated(state, header);
-    }
+    value = state->encoded ? percent_encode(kept, state->r->pool) : kept;
+    length = strlen(value);
     if (state->header_bytes + length + header_length > HEADERS_MAX || state->header_count == HEADER_COUNT_MAX) {
         note_truncated(state, header);
         return;
     }
     state->header_bytes += length + header_length;
     state->header_count++;
-    state->put_header(state->r->headers_in, header, value);
+    apr_table_addn(state->headers, header, value);
 }
 
 static void add_header(export_state_t *state, const char *header, apr_size_t header_length, const char *value)
@@ -304,27 +300,14 @@ static void add_header(export_state_t *state, const char *header, apr_size_t hea
     apr_size_t length = strlen(value);
 
     if (length > HEADER_MAX || state->header_bytes + length + header_length > HEADERS_MAX ||
-        state->header_count == HEADER_COUNT_MAX || (state->pass & LTI_PASS_ENCODED)) {
+        state->header_count == HEADER_COUNT_MAX || state->encoded) {
         add_unusual_header(state, header, header_length, value);
         return;
     }
     state->header_bytes += length + header_length;
     state->header_count++;
-    state->put_header(state->r->headers_in, header, value);
+    apr_table_addn(state->headers, header, value);
 }
-
-static void export_one(export_state_t *state, const char *name, const char *header, apr_size_t header_length, const char *value)
-{
-    if (value == NULL || *value == '\0')
-        return;
-    if (state->pass & LTI_PASS_ENV)
-        state->put_env(state->r->subprocess_env, name, value);
-    if (state->pass & LTI_PASS_HEADERS)
-        add_header(state, header, header_length, value);
-}
-
-#define CUSTOM_NAME "LTI_CUSTOM_"
-#define CUSTOM_HEADER "X-LTI-Custom-"
 
 /* The variable and the header of a custom parameter. */
 static void name_custom(char **name, char **header, const char *key, apr_size_t length, apr_pool_t *p)
@@ -337,12 +320,24 @@ static void name_custom(char **name, char **header, const char *key, apr_size_t 
     in_name += sizeof(CUSTOM_NAME) - 1;
     in_header += sizeof(CUSTOM_HEADER) - 1;
     for (; *key != '\0'; key++) {
-        char folded = fold(*key);
+        char folded = mod_lti_environment_fold(*key);
 
         *in_name++ = folded >= 'a' ? (char)(folded - 'a' + 'A') : folded;
         *in_header++ = folded != '_' ? *key : '-';
     }
     *in_name = *in_header = '\0';
+}
+
+/* `name` is a variable, LTI_CUSTOM_...; patterns are of what follows that. */
+static int may_tell_custom(const export_state_t *state, const char *name)
+{
+    int i;
+
+    for (i = 0; state->customs != NULL && i < state->customs->nelts; i++) {
+        if (ap_strcmp_match(name + sizeof(CUSTOM_NAME) - 1, APR_ARRAY_IDX(state->customs, i, const char *)) == 0)
+            return 1;
+    }
+    return state->customs == NULL;
 }
 
 /* Two custom parameters may read as one name ("a.b", "a_b"): the later counts, so the last is exported first, and the others if they are new. */
@@ -362,85 +357,84 @@ static void export_customs(export_state_t *state, const apr_table_t *customs)
             ;
         if (k == count) {
             names[count++] = name;
-            export_one(state, name, header, sizeof(CUSTOM_HEADER) - 1 + length, custom->val);
+            if (!may_tell_custom(state, name) || custom->val[0] == '\0')
+                continue;
+            if (state->env != NULL)
+                apr_table_addn(state->env, name, custom->val);
+            if (state->headers != NULL)
+                add_header(state, header, sizeof(CUSTOM_HEADER) - 1 + length, custom->val);
         }
     }
 }
 
-/* mod_proxy leaves out what the Connection header names (RFC 9110 section 7.6.1): a client must not make it leave out what we say. */
-static void keep_headers(request_rec *r)
+/* `rows` has a bit for each of the `count` entries, the lowest for the first. `fits`: no value needs to be measured. */
+static void export_rows(export_state_t *state, const export_t *entry, apr_size_t count, apr_uint64_t rows, int fits,
+                        const mod_lti_identity_t *identity)
 {
-    const char *at = apr_table_get(r->headers_in, "Connection"), *kept = NULL;
-    int taken = 0;
+    apr_table_t *env = state->env, *headers = state->headers;
+    const export_t *end = entry + count;
 
-    while (at != NULL && *(at += strspn(at, ",; \t")) != '\0') {
-        apr_size_t length = strcspn(at, ",; \t");
-        const char *token = apr_pstrmemdup(r->pool, at, length);
+    for (; entry < end; entry++, rows >>= 1) {
+        const char *value = rows & 1 ? value_of(entry, identity, state->r->pool) : NULL;
 
-        if (is_our_header(token) || is_remote_user(token))
-            taken = 1;
-        else
-            kept = kept == NULL ? token : apr_pstrcat(r->pool, kept, ", ", token, NULL);
-        at += length;
+        if (value == NULL || *value == '\0')
+            continue;
+        if (env != NULL)
+            apr_table_addn(env, entry->name, value);
+        if (headers != NULL && !fits) {
+            add_header(state, entry->header, entry->header_length, value);
+        } else if (headers != NULL) {
+            state->header_count++;
+            apr_table_addn(headers, entry->header, value);
+        }
     }
-    if (taken && kept != NULL)
-        apr_table_setn(r->headers_in, "Connection", kept);
-    else if (taken)
-        apr_table_unset(r->headers_in, "Connection");
 }
 
+/*
+ * 1 if no value needs to be measured, and room is kept for all: what fitted into a cookie fits into headers, but for roles, which stand there as numbers. Custom
+ * parameters are measured all the same, since they may be many.
+ */
+static int reserve(export_state_t *state, const mod_lti_identity_t *identity)
+{
+    apr_size_t roles_length = identity->roles != NULL ? strlen(identity->roles) : 0;
+
+    if (identity->session->has_surplus || roles_length > HEADER_MAX || state->encoded)
+        return 0;
+    state->header_bytes += LTI_SESSION_COOKIE_MAX + roles_length + (EXPORTS + RARE_EXPORTS) * HEADER_NAME_MAX;
+    return 1;
+}
+
+/*
+ * Names are appended: replacing compares each with all that stand there, and ours all begin alike, so a request would spend more on that than on all the rest
+ * of this module. The tables have none of them, since they were scrubbed just before.
+ */
 static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
 {
-    export_state_t state = {.r = r, .pass = mod_lti_config_pass(mod_lti_config_of_dir(r))};
-    apr_size_t i;
+    static const apr_array_header_t no_customs;
+    const lti_dir_config_t *dir = mod_lti_config_of_dir(r);
+    int pass = mod_lti_config_pass(dir), fits = 0;
+    export_state_t state = {.r = r, .encoded = (pass & LTI_PASS_ENCODED) != 0};
+    apr_uint64_t rows = ALL_ROWS;
 
-    if (state.pass == 0)
-        return;
-    state.put_env = way_to_put(r->subprocess_env, is_our_variable);
-    state.put_header = way_to_put(r->headers_in, is_our_header);
-    if (state.pass & LTI_PASS_HEADERS) {
-        keep_headers(r);
-        add_header(&state, HEADER("X-LTI-Remote-User"), identity->remote_user);
+    if (dir->pass_claims != NULL) {
+        rows = dir->pass_claims->rows;
+        state.customs = dir->pass_claims->customs != NULL ? dir->pass_claims->customs : &no_customs;
     }
-    for (i = 0; i < EXPORTS; i++)
-        export_one(&state, exports[i].name, exports[i].header, exports[i].header_length, value_of(&exports[i], identity, r->pool));
+    if (pass & LTI_PASS_ENV)
+        state.env = r->subprocess_env;
+    if (pass & LTI_PASS_HEADERS) {
+        state.headers = r->headers_in;
+        mod_lti_environment_keep_headers(r);
+        add_header(&state, HEADER("X-LTI-Remote-User"), identity->remote_user);
+        fits = reserve(&state, identity);
+    }
+    export_rows(&state, exports, EXPORTS, rows, fits, identity);
+    if (has_rare(&identity->session->launch))
+        export_rows(&state, rare_exports, RARE_EXPORTS, rows >> EXPORTS, fits, identity);
     if (identity->session->launch.custom != NULL)
         export_customs(&state, identity->session->launch.custom);
-    if (state.truncated != NULL && (state.pass & LTI_PASS_HEADERS))
-        state.put_header(r->headers_in, "X-LTI-Truncated", state.truncated);
-}
-
-/* What scripts call our headers; a page with SSI hands these on too. */
-static int is_header_variable(const char *name)
-{
-    return reads_as(name, "http_x_lti_", 0);
-}
-
-/* A sub-request begins with a copy of what was told to its main request; where less is to be told, the rest is taken back. */
-static void take_back(request_rec *r, const mod_lti_identity_t *identity)
-{
-    int pass = identity->standing == MOD_LTI_PRESENT ? mod_lti_config_pass(mod_lti_config_of_dir(r)) : 0;
-
-    if (!(pass & LTI_PASS_HEADERS)) {
-        unset_all(r->headers_in, is_our_header, r->pool);
-        unset_all(r->subprocess_env, is_header_variable, r->pool);
-    }
-    if (!(pass & LTI_PASS_ENV))
-        unset_all(r->subprocess_env, is_our_variable, r->pool);
-}
-
-/* What was made for one person is not for shared caches, unless the application said so itself. */
-static apr_status_t mark_private(ap_filter_t *filter, apr_bucket_brigade *brigade)
-{
-    request_rec *r = filter->r;
-    const char *control = apr_table_get(r->headers_out, "Cache-Control");
-
-    ap_remove_output_filter(filter);
-    if (control == NULL)
-        apr_table_setn(r->headers_out, "Cache-Control", "private");
-    else if (ap_strcasestr(control, "private") == NULL && ap_strcasestr(control, "no-store") == NULL)
-        apr_table_setn(r->headers_out, "Cache-Control", apr_pstrcat(r->pool, control, ", private", NULL));
-    return ap_pass_brigade(filter->next, brigade);
+    if (state.truncated != NULL)
+        apr_table_addn(r->headers_in, "X-LTI-Truncated", state.truncated);
 }
 
 int mod_lti_environment_export(request_rec *r)
@@ -457,19 +451,27 @@ int mod_lti_environment_export(request_rec *r)
         return DECLINED;
     }
     type = r->ap_auth_type != NULL ? r->ap_auth_type : ap_auth_type(r); /* the first is who let the user in, and is free */
-    if (type != NULL && ap_cstr_casecmp(type, "LTI") == 0)
-        unset_all(r->headers_in, is_remote_user, r->pool);
+    mod_lti_environment_scrub_again(r, type != NULL && ap_cstr_casecmp(type, "LTI") == 0);
     identity = mod_lti_identity_of(r);
-    mod_lti_cookie_withhold(r, conf->cookie_name);
-    if (r->main != NULL && identity->session != NULL)
-        take_back(r, identity);
+    if (apr_table_get(r->headers_in, "Upgrade") == NULL)
+        mod_lti_cookie_withhold(r, conf->cookie_name);
     if (identity->standing == MOD_LTI_PRESENT) {
         export_identity(r, identity);
         mod_lti_identity_renew(r, identity);
-        if (r->main == NULL)
-            ap_add_output_filter_handle(private_filter, NULL, r, r->connection);
     }
     return DECLINED;
+}
+
+/*
+ * Where httpd itself agrees to an upgrade (h2c), it makes the first request of HTTP/2 of what it finds in this one, cookies too, before any handler: those are
+ * withheld after that.
+ */
+void mod_lti_environment_before_handler(request_rec *r)
+{
+    const lti_server_config_t *conf = mod_lti_config_of(r->server);
+
+    if (mod_lti_config_is_active(conf) && apr_table_get(r->headers_in, "Upgrade") != NULL)
+        mod_lti_cookie_withhold(r, conf->cookie_name);
 }
 
 /* --- expressions: %{LTI_ROLE} and its like resolve the session themselves ------------------------------------------------------ */
@@ -489,23 +491,72 @@ static const char *expression_value(ap_expr_eval_ctx_t *ctx, const void *data)
 
 static int lookup_expression(ap_expr_lookup_parms *parms)
 {
-    apr_size_t i;
+    apr_size_t number;
 
     if (parms->type != AP_EXPR_FUNC_VAR || ap_cstr_casecmpn(parms->name, "LTI_", 4) != 0)
         return DECLINED;
-    for (i = 0; i < EXPORTS; i++) {
-        if (ap_cstr_casecmp(parms->name, exports[i].name) == 0) {
-            *parms->func = expression_value;
-            *parms->data = &exports[i];
-            return OK;
+    number = find_row(parms->name);
+    if (number == EXPORTS + RARE_EXPORTS)
+        return DECLINED;
+    *parms->func = expression_value;
+    *parms->data = row(number);
+    return OK;
+}
+
+/* --- LTIPassClaims ---------------------------------------------------------------------------------------------------------- */
+
+/* 0 if the word names nothing. */
+static int take_word(lti_pass_claims_t *claims, const char *word, apr_pool_t *p)
+{
+    char *name = apr_pstrcat(p, ap_cstr_casecmpn(word, "LTI_", 4) == 0 ? "" : "LTI_", word, NULL);
+    apr_size_t number = find_row(name);
+
+    ap_str_toupper(name);
+    if (strcmp(name, "LTI_ALL") == 0) {
+        claims->rows = ALL_ROWS;
+        name = apr_pstrdup(p, CUSTOM_NAME "*");
+    }
+    if (number < EXPORTS + RARE_EXPORTS) {
+        claims->rows |= (apr_uint64_t)1 << number;
+    } else if (strncmp(name, CUSTOM_NAME, sizeof(CUSTOM_NAME) - 1) == 0 && name[sizeof(CUSTOM_NAME) - 1] != '\0') {
+        if (claims->customs == NULL)
+            claims->customs = apr_array_make(p, 2, sizeof(const char *));
+        APR_ARRAY_PUSH(claims->customs, const char *) = name + sizeof(CUSTOM_NAME) - 1;
+    } else {
+        return strcmp(name, "LTI_NONE") == 0;
+    }
+    return 1;
+}
+
+int mod_lti_environment_check(apr_pool_t *pconf, server_rec *main_server)
+{
+    server_rec *s;
+    int i, k, faults = 0;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const apr_array_header_t *all = mod_lti_config_of(s)->pass_claims;
+
+        for (i = 0; all != NULL && i < all->nelts; i++) {
+            lti_pass_claims_t *claims = APR_ARRAY_IDX(all, i, lti_pass_claims_t *);
+
+            for (k = 0; k < claims->words->nelts; k++) {
+                const lti_place_t *place = &APR_ARRAY_IDX(claims->words, k, lti_place_t);
+
+                if (take_word(claims, place->text, pconf))
+                    continue;
+                ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                             "%s:%d: LTIPassClaims: '%s' is none of the variables; write all, none, or their names without LTI_, such as "
+                             "role course_key custom_*",
+                             place->file, place->line, place->text);
+                faults++;
+            }
         }
     }
-    return DECLINED;
+    return faults;
 }
 
 void mod_lti_environment_register(apr_pool_t *p)
 {
     (void)p;
-    private_filter = ap_register_output_filter("LTI_PRIVATE", mark_private, NULL, AP_FTYPE_CONTENT_SET);
     ap_hook_expr_lookup(lookup_expression, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -25,7 +25,7 @@
 #include "mod_lti_feed_parts.h"
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
-#include "mod_lti_page.h"
+#include "mod_lti_origin.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -382,7 +382,7 @@ int mod_lti_feed_roster(request_rec *r)
         fail_gets(r, &err);
     else if (send_roster(&answer, r, &err) == APR_SUCCESS)
         return answer;
-    return mod_lti_page_refuse(r, "LTI0250", &err);
+    return mod_lti_identity_refuse(r, "LTI0250", &err);
 }
 
 /* --- sync ----------------------------------------------------------------------------------------------------------------- */
@@ -475,7 +475,7 @@ static apr_status_t handle_sync(request_rec *r, lti_err_t *err)
     }
     rv = mod_lti_feed_read_query(&query, r, err);
     if (rv == APR_SUCCESS && r->method_number == M_POST)
-        rv = mod_lti_form_same_site(r, mod_lti_identity_base_url(r), err);
+        rv = mod_lti_origin_check(r, mod_lti_identity_base_url(r), err);
     if (rv == APR_SUCCESS)
         rv = mod_lti_feed_course(&course, r, &query, err);
     if (rv != APR_SUCCESS)
@@ -487,5 +487,5 @@ int mod_lti_feed_sync(request_rec *r)
 {
     lti_err_t err;
 
-    return handle_sync(r, &err) == APR_SUCCESS ? OK : mod_lti_page_refuse(r, "LTI0251", &err);
+    return handle_sync(r, &err) == APR_SUCCESS ? OK : mod_lti_identity_refuse(r, "LTI0251", &err);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parameters of a request: where they come from, how much of them is read, and from which page they may be sent. */
+/* The parameters of a request: where they come from, and how much of them is read. */
 #include "mod_lti_form.h"
 
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 #include <apr_buckets.h>
 #include <apr_strings.h>
 #include <http_core.h>
@@ -97,6 +96,7 @@ apr_status_t mod_lti_form_query(mod_lti_form_t **form, request_rec *r, lti_err_t
     const char *query = r->args != NULL ? r->args : "";
     apr_size_t size = strlen(query);
 
+    *form = NULL;
     if (size > MOD_LTI_FORM_QUERY_MAX)
         return lti_fail(err, LTI_E_URI_TOO_LONG, APR_EINVAL, "the query has %lu bytes", (unsigned long)size);
     return mod_lti_form_parse(form, query, size, r->pool, err);
@@ -118,7 +118,7 @@ static apr_status_t compare_query(mod_lti_form_t *form, request_rec *r, lti_err_
     for (i = 0; i < list->nelts; i++) {
         const char *value = apr_table_get(form->values, entries[i].key);
 
-        if (value != NULL && strcmp(value, entries[i].val) != 0)
+        if (value != NULL && (strcmp(value, entries[i].val) != 0 || apr_table_get(query->repeated, entries[i].key) != NULL))
             apr_table_setn(form->repeated, entries[i].key, entries[i].val);
     }
     return APR_SUCCESS;
@@ -129,6 +129,7 @@ apr_status_t mod_lti_form_read(mod_lti_form_t **form, request_rec *r, apr_size_t
     struct ap_varbuf text;
     apr_status_t rv;
 
+    *form = NULL;
     if (r->method_number == M_GET)
         return mod_lti_form_query(form, r, err);
     if (r->method_number != M_POST)
@@ -139,18 +140,4 @@ apr_status_t mod_lti_form_read(mod_lti_form_t **form, request_rec *r, apr_size_t
     if (rv == APR_SUCCESS)
         rv = mod_lti_form_parse(form, text.buf, text.strlen, r->pool, err);
     return rv == APR_SUCCESS && r->args != NULL ? compare_query(*form, r, err) : rv;
-}
-
-apr_status_t mod_lti_form_same_site(request_rec *r, const char *base_url, lti_err_t *err)
-{
-    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
-    const char *origin = apr_table_get(r->headers_in, "Origin");
-
-    if (site != NULL && (strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0))
-        return APR_SUCCESS;
-    if (site != NULL)
-        return lti_fail(err, LTI_E_CROSS_SITE, APR_EACCES, "the browser says that a page of another origin sent the request");
-    if (origin != NULL && strcasecmp(origin, base_url) != 0)
-        return lti_fail(err, LTI_E_CROSS_SITE, APR_EACCES, "the request comes from another origin than %s", base_url);
-    return APR_SUCCESS;
 }

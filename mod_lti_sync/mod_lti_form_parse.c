@@ -80,6 +80,7 @@ apr_status_t mod_lti_form_parse(mod_lti_form_t **form, const char *text, apr_siz
 {
     mod_lti_form_t *made = apr_palloc(p, sizeof(*made));
     char *next = apr_pstrmemdup(p, text, size);
+    apr_status_t fault = APR_SUCCESS;
     int pairs = 0;
 
     made->values = apr_table_make(p, 12);
@@ -89,7 +90,6 @@ apr_status_t mod_lti_form_parse(mod_lti_form_t **form, const char *text, apr_siz
         return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL, "the form has a NUL byte");
     while (next != NULL) {
         char *pair = next;
-        apr_status_t rv;
 
         next = strchr(pair, '&');
         if (next != NULL)
@@ -98,11 +98,12 @@ apr_status_t mod_lti_form_parse(mod_lti_form_t **form, const char *text, apr_siz
             continue;
         if (++pairs > MOD_LTI_FORM_PAIRS_MAX)
             return lti_fail(err, LTI_E_FORM_INVALID, APR_EINVAL, "more than %d parameters", MOD_LTI_FORM_PAIRS_MAX);
-        rv = take_pair(made, pair, err);
-        if (rv != APR_SUCCESS)
-            return rv;
+        if (fault == APR_SUCCESS)
+            fault = take_pair(made, pair, err);
+        else
+            (void)take_pair(made, pair, NULL);
     }
-    return APR_SUCCESS;
+    return fault;
 }
 
 const char *mod_lti_form_get(const mod_lti_form_t *form, const char *name, apr_status_t *rv, lti_err_t *err)
@@ -110,7 +111,8 @@ const char *mod_lti_form_get(const mod_lti_form_t *form, const char *name, apr_s
     if (*rv != APR_SUCCESS)
         return NULL;
     if (apr_table_get(form->repeated, name) != NULL) {
-        *rv = lti_fail(err, LTI_E_PARAMETER_REPEATED, APR_EINVAL, "the parameter %.*s came more than once", NAME_MAX_SHOWN, name);
+        *rv = lti_fail(err, LTI_E_PARAMETER_REPEATED, APR_EINVAL, "the parameter %.*s came more than once (SPEC L-12)",
+                       NAME_MAX_SHOWN, name);
         return NULL;
     }
     return apr_table_get(form->values, name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who makes this request: cookie, session, roster. */
+/* Who makes this request: the session, held against the roster and the rules of the place. */
 #include "mod_lti_identity.h"
 
 #include <apr_strings.h>
@@ -8,29 +8,19 @@
 #include <http_request.h>
 
 #include "lti_db.h"
-#include "lti_surplus.h"
 #include "mod_lti_cookie.h"
+#include "mod_lti_identity_parts.h"
+#include "mod_lti_origin.h"
 #include "mod_lti_page.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
 
-#define CANDIDATES_MAX 8        /* session cookies that are tried, the newest first */
 #define RENEWALS_IN_IDLE_TIME 8 /* so that few answers carry a cookie, and idle time is right to an eighth */
-#define SERVED_WITHOUT_ROSTER apr_time_from_sec(300)
 
-/* What this module keeps with a request. */
-typedef struct request_record_t {
-    const mod_lti_identity_t *identity;
-    int live_roster; /* the rules of the directory under which it was judged */
-    const char *template;
-    const char *end_point;
-    int pending;
-} request_record_t;
-
-static request_record_t *record_of(request_rec *r)
+mod_lti_identity_record_t *mod_lti_identity_record(request_rec *r)
 {
-    request_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
+    mod_lti_identity_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
 
     if (record == NULL) {
         record = apr_pcalloc(r->pool, sizeof(*record));
@@ -51,14 +41,14 @@ int mod_lti_identity_claim(request_rec *r)
     length = strlen(conf->path);
     if (strncmp(r->uri, conf->path, length) != 0 || r->uri[length] != '/')
         return DECLINED;
-    record_of(r)->end_point = apr_pstrdup(r->pool, r->uri + length + 1);
+    mod_lti_identity_record(r)->end_point = apr_pstrdup(r->pool, r->uri + length + 1);
     apr_table_setn(r->subprocess_env, "no-proxy", "1");
     return DECLINED;
 }
 
 const char *mod_lti_identity_end_point(request_rec *r)
 {
-    const request_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
+    const mod_lti_identity_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
 
     return record != NULL ? record->end_point : NULL;
 }
@@ -80,125 +70,29 @@ const char *mod_lti_identity_base_url(request_rec *r)
     return mod_lti_config_of(r->server)->base_url;
 }
 
-void mod_lti_identity_set_pending(request_rec *r)
+void mod_lti_identity_set_segment(request_rec *r, const mod_lti_segment_t *segment)
 {
-    record_of(r)->pending = 1;
+    mod_lti_identity_record(r)->segment = segment;
 }
 
-/* --- cookies --------------------------------------------------------------------------------------------------------- */
-
-typedef struct candidate_t {
-    mod_lti_cookie_t cookie;
-    apr_time_t launched;
-} candidate_t;
-
-/* Session cookies of the request, newest first (of one second: the last that the browser names, which it got last), at most CANDIDATES_MAX. */
-static int collect_candidates(candidate_t *candidates, request_rec *r, const char *prefix)
+const mod_lti_segment_t *mod_lti_identity_segment(request_rec *r)
 {
-    const char *at = apr_table_get(r->headers_in, "Cookie");
-    apr_size_t length = strlen(prefix);
-    candidate_t found;
-    int count = 0;
+    const mod_lti_identity_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
 
-    while (mod_lti_cookie_next(&found.cookie, &at)) {
-        int place;
-
-        if (found.cookie.name_length < length + 2 || memcmp(found.cookie.name, prefix, length) != 0 ||
-            found.cookie.name[length] != '_')
-            continue;
-        found.launched = lti_session_peek(found.cookie.value);
-        if (found.launched == 0)
-            continue;
-        for (place = count; place > 0 && candidates[place - 1].launched <= found.launched; place--) {
-            if (place < CANDIDATES_MAX)
-                candidates[place] = candidates[place - 1];
-        }
-        if (place < CANDIDATES_MAX)
-            candidates[place] = found;
-        if (count < CANDIDATES_MAX)
-            count++;
-    }
-    return count;
+    return record != NULL ? record->segment : NULL;
 }
 
-/* --- the session --------------------------------------------------------------------------------------------------------- */
-
-static apr_status_t read_surplus(const char **surplus, request_rec *r, const lti_server_config_t *conf, const char *id,
-                                 lti_err_t *err)
+void mod_lti_identity_set_lost(request_rec *r, const char *path)
 {
-    mod_lti_store_t store;
-    apr_status_t rv = mod_lti_store_lookup_open(&store, conf->db_server, r->pool, err);
-
-    if (rv != APR_SUCCESS)
-        return rv;
-    rv = lti_db_launch_read(surplus, store.db, id, r->pool, err);
-    mod_lti_store_lookup_done(&store, rv != APR_SUCCESS && rv != APR_NOTFOUND);
-    return rv == APR_NOTFOUND ? lti_fail(err, LTI_E_NOT_FOUND, rv, "it is not in the launch table") : rv;
+    mod_lti_identity_record(r)->lost = path;
+    mod_lti_identity_record(r)->only = 1;
 }
 
-/* What did not fit into the cookie: from memory, else from the database. 0: it is missing, which costs optional details, not the session. */
-static int add_surplus(lti_session_t *session, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
+const char *mod_lti_identity_lost(request_rec *r)
 {
-    lti_surplus_t *copies = conf->runtime->surplus;
-    const char *id = session->launch.id, *surplus = lti_surplus_get(copies, id, now, r->pool);
-    lti_err_t err;
-    apr_status_t rv;
+    const mod_lti_identity_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
 
-    if (surplus != NULL && lti_session_add_surplus(session, surplus, r->pool, NULL) == APR_SUCCESS)
-        return 1;
-    rv = read_surplus(&surplus, r, conf, id, &err);
-    if (rv == APR_SUCCESS)
-        rv = lti_session_add_surplus(session, surplus, r->pool, &err);
-    if (rv == APR_SUCCESS) {
-        (void)lti_surplus_put(copies, id, surplus, session->expires_at, now);
-        return 1;
-    }
-    ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r,
-                  "LTI0102: the details of launch %s that do not fit into its cookie are missing: %s", id, err.text);
-    return 0;
-}
-
-/* The cookie's value; one that ends the header, as that of most browsers, needs no copy. */
-static const char *text_of(const mod_lti_cookie_t *cookie, apr_pool_t *p)
-{
-    return cookie->value[cookie->value_length] == '\0' ? cookie->value : apr_pstrmemdup(p, cookie->value, cookie->value_length);
-}
-
-static apr_status_t find_session(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
-{
-    candidate_t candidates[CANDIDATES_MAX];
-    int count = collect_candidates(candidates, r, conf->cookie_name), i;
-
-    if (count == 0)
-        return lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "the request has no session cookie");
-    for (i = 0; i < count; i++) {
-        const char *name = apr_pstrmemdup(r->pool, candidates[i].cookie.name, candidates[i].cookie.name_length);
-        const char *value = text_of(&candidates[i].cookie, r->pool);
-        lti_session_t *session = NULL;
-
-        if (lti_session_open(&session, conf->runtime->session_sealer, conf->base_url, name, value, now, conf->session_idle, r->pool,
-                             &identity->err) != APR_SUCCESS)
-            continue;
-        identity->platform = lti_platform_by_name(conf->platforms, session->launch.platform);
-        if (identity->platform == NULL || strcmp(identity->platform->issuer, session->launch.issuer) != 0 ||
-            strcmp(identity->platform->client_id, session->launch.client_id) != 0) {
-            identity->platform = NULL;
-            lti_fail(&identity->err, LTI_E_SESSION_INVALID, APR_EINVAL,
-                     "the session is of a registration that is not configured here any more");
-            continue;
-        }
-        if (!lti_platform_accepts(identity->platform, session->launch.deployment_id)) {
-            identity->platform = NULL;
-            lti_fail(&identity->err, LTI_E_SESSION_INVALID, APR_EACCES,
-                     "the session is of a deployment that is not accepted any more");
-            continue;
-        }
-        identity->session = session;
-        identity->cookie_name = name;
-        identity->incomplete = session->has_surplus && !add_surplus(session, r, conf, now);
-        return APR_SUCCESS;
-    }
-    return identity->err.status;
+    return record != NULL ? record->lost : NULL;
 }
 
 /* --- the roster ------------------------------------------------------------------------------------------------------------- */
@@ -317,12 +211,25 @@ static void name_user(mod_lti_identity_t *identity, request_rec *r)
         identity->standing = MOD_LTI_REFUSED;
 }
 
+/* Invariant 10. An error page and a part of a page are asked for by GET, whatever they were made from: the browser's own request is looked at. */
+static apr_status_t check_origin(request_rec *r, const lti_server_config_t *conf, lti_err_t *err)
+{
+    if (mod_lti_config_cross_site(mod_lti_config_of_dir(r)))
+        return APR_SUCCESS;
+    while (r->main != NULL || r->prev != NULL)
+        r = r->main != NULL ? r->main : r->prev;
+    return mod_lti_origin_is_unsafe(r) ? mod_lti_origin_check(r, conf->base_url, err) : APR_SUCCESS;
+}
+
 /* What the roster and the rules of this directory make of the session. */
 static void weigh(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
 {
-    identity->standing = MOD_LTI_PRESENT;
     identity->role = identity->session->launch.role;
     identity->roles = identity->session->launch.roles;
+    identity->standing = MOD_LTI_REFUSED;
+    if (check_origin(r, conf, &identity->err) != APR_SUCCESS)
+        return;
+    identity->standing = MOD_LTI_PRESENT;
     judge(identity, r, conf, now);
     if (identity->standing == MOD_LTI_PRESENT)
         name_user(identity, r);
@@ -334,59 +241,96 @@ static const mod_lti_identity_t *resolve(request_rec *r)
     mod_lti_identity_t *identity = apr_pcalloc(r->pool, sizeof(*identity));
     apr_time_t now;
 
+    if (mod_lti_identity_record(r)->segment != NULL)
+        identity->path_prefix = mod_lti_identity_record(r)->segment->path_prefix;
     if (!mod_lti_config_is_active(conf)) {
         lti_fail(&identity->err, LTI_E_SESSION_NONE, APR_NOTFOUND, "there is no platform in this virtual host");
         return identity;
     }
     now = mod_lti_store_now();
-    if (find_session(identity, r, conf, now) != APR_SUCCESS)
+    if (mod_lti_identity_find_session(identity, r, conf, now) != APR_SUCCESS)
         return identity;
     weigh(identity, r, conf, now);
     return identity;
 }
 
+static int rules_of(const lti_dir_config_t *dir)
+{
+    return mod_lti_config_live_roster(dir) | mod_lti_config_cross_site(dir) << 1;
+}
+
 /*
- * Directories have rules of their own (LTILiveRoster, LTIRemoteUser). Where a redirect or a sub-request leads under other ones, or the first question came
+ * Directories have rules of their own (LTILiveRoster, LTICrossSite, LTIRemoteUser). Where a redirect or a sub-request leads under other ones, or the first question came
  * before the directory was known, the session that was found is judged again.
  */
-static void apply_rules(request_record_t *record, request_rec *r)
+static void apply_rules(mod_lti_identity_record_t *record, request_rec *r)
 {
     const lti_dir_config_t *dir = mod_lti_config_of_dir(r);
     const mod_lti_identity_t *found = record->identity;
-    int live_roster = mod_lti_config_live_roster(dir);
+    int rules = rules_of(dir);
     mod_lti_identity_t *identity;
 
-    if (record->live_roster == live_roster && record->template == dir->remote_user)
+    if (record->rules == rules && record->template == dir->remote_user)
         return;
-    record->live_roster = live_roster;
+    record->rules = rules;
     record->template = dir->remote_user;
-    if (found->session == NULL)
+    if (found->session == NULL || found->unjudged)
         return;
     identity = apr_pcalloc(r->pool, sizeof(*identity));
     identity->platform = found->platform;
     identity->session = found->session;
     identity->incomplete = found->incomplete;
     identity->cookie_name = found->cookie_name;
+    identity->path_prefix = found->path_prefix;
     weigh(identity, r, mod_lti_config_of(r->server), mod_lti_store_now());
     record->identity = identity;
 }
 
+/*
+ * Where addresses name the course, requests that are made from this one share its session only if they are of the same course; and an application that is
+ * reached on a way round its own addresses (a rewrite, an SSI page elsewhere) gets nobody rather than anybody.
+ */
+static void find_course(mod_lti_identity_record_t *record, request_rec *r, request_rec **from)
+{
+    const apr_array_header_t *all = mod_lti_config_of(r->server)->course_paths;
+    const mod_lti_identity_record_t *origin = *from != NULL ? mod_lti_identity_record(*from) : NULL;
+
+    if (all == NULL)
+        return;
+    if (record->segment == NULL && origin != NULL)
+        record->segment = origin->segment;
+    if (record->segment == NULL && !record->only && mod_lti_config_course_path(all, r->uri) != NULL) {
+        record->only = 1;
+        record->identity = NULL; /* if it was asked for before the address was rewritten */
+    }
+    if (origin != NULL && (record->segment != origin->segment || (record->only && !origin->only)))
+        *from = NULL;
+}
+
 const mod_lti_identity_t *mod_lti_identity_of(request_rec *r)
 {
-    request_record_t *record = record_of(r);
+    mod_lti_identity_record_t *record = mod_lti_identity_record(r);
     request_rec *from = r->main != NULL ? r->main : r->prev;
 
+    find_course(record, r, &from);
     if (record->identity == NULL && from == NULL) {
-        record->live_roster = mod_lti_config_live_roster(mod_lti_config_of_dir(r));
+        record->rules = rules_of(mod_lti_config_of_dir(r));
         record->template = mod_lti_config_of_dir(r)->remote_user;
         record->identity = resolve(r);
     } else if (record->identity == NULL) {
         record->identity = mod_lti_identity_of(from);
-        record->live_roster = record_of(from)->live_roster;
-        record->template = record_of(from)->template;
+        record->rules = mod_lti_identity_record(from)->rules;
+        record->template = mod_lti_identity_record(from)->template;
     }
     apply_rules(record, r);
     return record->identity;
+}
+
+const mod_lti_identity_t *mod_lti_identity_known(request_rec *r)
+{
+    const mod_lti_identity_record_t *record = ap_get_module_config(r->request_config, &lti_sync_module);
+
+    return record != NULL && record->end_point == NULL ? record->identity : NULL;
 }
 
 void mod_lti_identity_renew(request_rec *r, const mod_lti_identity_t *identity)
@@ -411,30 +355,15 @@ void mod_lti_identity_renew(request_rec *r, const mod_lti_identity_t *identity)
                       err.text);
 }
 
-int mod_lti_identity_check_authn(request_rec *r)
+int mod_lti_identity_refuse(request_rec *r, const char *tag, const lti_err_t *err)
 {
-    static char auth_type[] = "LTI";
-    const char *type = ap_auth_type(r);
-    const mod_lti_identity_t *identity;
+    const mod_lti_identity_t *identity = mod_lti_identity_of(r);
+    const lti_session_t *session = identity->session != NULL ? identity->session : identity->ended;
+    mod_lti_page_aside_t aside = {.platform = NULL};
 
-    if (type == NULL || ap_cstr_casecmp(type, "LTI") != 0)
-        return DECLINED;
-    identity = mod_lti_identity_of(r);
-    if (identity->standing != MOD_LTI_PRESENT)
-        return mod_lti_page_refuse(r, "LTI0101", &identity->err);
-    r->user = apr_pstrdup(r->pool, identity->remote_user);
-    r->ap_auth_type = auth_type;
-    if (record_of(r)->pending) {
-        /* Require lti-member cannot say 503 by itself; whether the other Require lines would let the person in all the same is asked here. */
-        int verdict = ap_run_auth_checker(r);
-
-        if (verdict != OK && verdict != DECLINED) {
-            lti_err_t err;
-
-            lti_fail(&err, LTI_E_ROSTER_PENDING, APR_EAGAIN, "Require lti-member: course %s has no roster yet",
-                     identity->session->launch.course_key != NULL ? identity->session->launch.course_key : "(none)");
-            return mod_lti_page_refuse(r, "LTI0103", &err);
-        }
+    if (session != NULL) {
+        aside.platform = lti_platform_by_name(mod_lti_config_of(r->server)->platforms, session->launch.platform);
+        aside.return_url = session->launch.return_url;
     }
-    return OK;
+    return mod_lti_page_refuse_with(r, tag, err, &aside);
 }

@@ -22,6 +22,7 @@
 #include "mod_lti_identity.h"
 #include "mod_lti_launch_parts.h"
 #include "mod_lti_page.h"
+#include "mod_lti_paths.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -36,63 +37,75 @@ typedef struct passage_t {
     request_rec *r;
     const lti_server_config_t *conf;
     const char *base_url;
+    mod_lti_form_t *form; /* NULL: it could not be read */
     const char *id_token; /* NULL: the platform posted an error */
     const char *error, *error_description;
+    const char *state_text; /* as it was posted */
     const lti_state_t *state;
+    int bound;              /* this browser began the login */
+    apr_time_t verified_at; /* second step: when the first one found it good; else 0 */
     const lti_platform_t *platform;
     int stale_keys;
     lti_launch_t *launch;
     const char *destination;
     const char *cookie_name, *cookie_value, *surplus;
     apr_time_t expires_at;
+    mod_lti_page_aside_t aside; /* for the page of a refusal */
 } passage_t;
 
 /* --- what was posted ----------------------------------------------------------------------------------------------------- */
 
-static apr_status_t read_form(passage_t *passage, const char **state, lti_err_t *err)
+static apr_status_t read_form(passage_t *passage, lti_err_t *err)
 {
     mod_lti_form_t *form;
-    apr_status_t rv = mod_lti_form_read(&form, passage->r, (apr_size_t)passage->conf->max_launch_size, err);
+    apr_status_t rv = mod_lti_form_read(&passage->form, passage->r, (apr_size_t)passage->conf->max_launch_size, err);
 
+    if (mod_lti_launch_is_old(passage->form))
+        return mod_lti_launch_fail_old(passage->form, err);
     if (rv != APR_SUCCESS)
         return rv;
-    if (apr_table_get(form->values, "oauth_consumer_key") != NULL)
-        return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL,
-                        "this is a launch of LTI 1.1; register the tool in the platform as an LTI 1.3 tool");
-    *state = mod_lti_form_get(form, "state", &rv, err);
+    form = passage->form;
+    if (apr_table_get(form->values, "handle") != NULL)
+        return lti_fail(err, LTI_E_CROSS_SITE, APR_EACCES, "the second step of a launch without its header (SPEC W-21)");
+    passage->state_text = mod_lti_form_get(form, "state", &rv, err);
     passage->id_token = mod_lti_form_get(form, "id_token", &rv, err);
     passage->error = mod_lti_form_get(form, "error", &rv, err);
     passage->error_description = mod_lti_form_get(form, "error_description", &rv, err);
     if (rv != APR_SUCCESS)
         return rv;
-    if (*state == NULL || **state == '\0')
-        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has no state");
+    if (passage->state_text == NULL || *passage->state_text == '\0')
+        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has no state (SPEC B-01)");
     if (passage->id_token != NULL && passage->error != NULL)
         return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL, "the launch has both id_token and error (SPEC B-03)");
     if (passage->id_token == NULL && passage->error == NULL)
-        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has neither id_token nor error");
+        return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the launch has neither id_token nor error (SPEC B-03)");
     return APR_SUCCESS;
 }
 
-/* The state is ours, in time, and was given to this browser (SPEC B-02). From here on its cookie is spent, whatever comes. */
-static apr_status_t open_state(passage_t *passage, const char *text, lti_err_t *err)
+/* The state is ours and in time (SPEC B-02). From here on its cookie is spent, whatever comes. */
+static apr_status_t open_state(passage_t *passage, lti_err_t *err)
 {
+    apr_time_t now = passage->verified_at != 0 ? passage->verified_at : mod_lti_store_now();
     lti_state_t *state;
-    apr_status_t rv = lti_state_open(&state, passage->conf->runtime->state_sealer, passage->base_url, text, mod_lti_store_now(),
+    apr_status_t rv = lti_state_open(&state, passage->conf->runtime->state_sealer, passage->base_url, passage->state_text, now,
                                      passage->r->pool, err);
 
     if (rv != APR_SUCCESS)
         return rv;
     mod_lti_cookie_set(passage->r, state->cookie_name, "", 0);
-    if (!lti_state_is_bound(state, mod_lti_cookie_get(passage->r, state->cookie_name)))
-        return lti_fail(err, LTI_E_STATE_BROWSER, APR_EACCES, "the launch came without the cookie %s of its login",
-                        state->cookie_name);
+    passage->bound = lti_state_is_bound(state, mod_lti_cookie_get(passage->r, state->cookie_name));
     passage->state = state;
-    passage->platform = lti_platform_by_name(passage->conf->platforms, state->platform);
+    passage->platform = passage->aside.platform = lti_platform_by_name(passage->conf->platforms, state->platform);
     if (passage->platform == NULL)
         return lti_fail(err, LTI_E_STATE_INVALID, APR_EINVAL,
                         "the login was for platform %s, which is not configured here any more", state->platform);
     return APR_SUCCESS;
+}
+
+static apr_status_t fail_browser(const passage_t *passage, lti_err_t *err)
+{
+    return lti_fail(err, LTI_E_STATE_BROWSER, APR_EACCES, "the launch came without the cookie %s of its login (SPEC B-02)",
+                    passage->state->cookie_name);
 }
 
 /* --- the platform says no (SPEC section 1.4) ------------------------------------------------------------------------------ */
@@ -120,7 +133,7 @@ static int is_plain_code(const char *text)
            strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == length;
 }
 
-static apr_status_t fail_error(const passage_t *passage, lti_err_t *err)
+static apr_status_t fail_error(passage_t *passage, lti_err_t *err)
 {
     const char *detail = passage->error_description != NULL ? passage->error_description : "";
     lti_code_t code = LTI_E_PLATFORM_ERROR;
@@ -130,6 +143,8 @@ static apr_status_t fail_error(const passage_t *passage, lti_err_t *err)
         if (strcmp(refusals[i].error, passage->error) == 0)
             code = refusals[i].code;
     }
+    passage->aside.error = passage->error;
+    passage->aside.error_description = passage->error_description;
     if (!is_plain_code(passage->error))
         return lti_fail(err, code, APR_EGENERAL, "platform %s answered the login with an error code of %lu bytes that is none",
                         passage->platform->name, (unsigned long)strlen(passage->error));
@@ -142,7 +157,7 @@ static apr_status_t fail_stray_error(const passage_t *passage, lti_err_t *err)
 {
     lti_err_t cause = *err;
 
-    return lti_fail(err, LTI_E_PARAMETER_INVALID, cause.status, "an error of %lu bytes was posted, but %s",
+    return lti_fail(err, LTI_E_PARAMETER_INVALID, cause.status, "an error of %lu bytes was posted, but %.150s (SPEC B-10)",
                     (unsigned long)strlen(passage->error), cause.text);
 }
 
@@ -154,14 +169,25 @@ static apr_status_t check_envelope(const lti_jws_t *jws, const lti_platform_t *p
     const char *issuer = lti_json_string(jws->claims, "iss");
 
     if (jws->kid == NULL)
-        return lti_fail(err, LTI_E_KID_MISSING, APR_EINVAL, "the token's header has no kid");
+        return lti_fail(err, LTI_E_KID_MISSING, APR_EINVAL, "the token's header has no kid (SPEC J-05)");
     if ((platform->algorithms & LTI_ALG_BIT(jws->alg)) == 0)
-        return lti_fail(err, LTI_E_ALGORITHM, APR_EINVAL, "platform %s may not sign with %s", platform->name,
+        return lti_fail(err, LTI_E_ALGORITHM, APR_EINVAL, "platform %s may not sign with %s (SPEC J-03)", platform->name,
                         lti_alg_name(jws->alg));
     if (issuer != NULL && strcmp(issuer, platform->issuer) != 0)
-        return lti_fail(err, LTI_E_ISSUER, APR_EACCES, "the login was for platform %s, the token says iss %.100s", platform->name,
-                        issuer);
+        return lti_fail(err, LTI_E_ISSUER, APR_EACCES, "the login was for platform %s, the token says iss %.100s (SPEC B-06)",
+                        platform->name, issuer);
     return APR_SUCCESS;
+}
+
+/* A platform that gives an old name to a new key is asked once more before its launches are refused for an hour (SPEC Y-08). */
+static apr_status_t verify_signature(passage_t *passage, const lti_jws_t *jws, const lti_key_t *key, lti_err_t *err)
+{
+    apr_status_t rv = lti_jws_verify(jws, key, passage->platform->algorithms, err);
+
+    if (rv != APR_SUCCESS && err->code == LTI_E_SIGNATURE &&
+        mod_lti_launch_renew_key(&key, &passage->stale_keys, passage->r, passage->platform, jws->kid))
+        rv = lti_jws_verify(jws, key, passage->platform->algorithms, err);
+    return rv;
 }
 
 static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
@@ -176,7 +202,8 @@ static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
                            .skew_seconds = (int)apr_time_sec(conf->clock_skew),
                            .allow_anonymous = conf->anonymous,
                            .role_options = conf->strict_roles ? LTI_ROLE_STRICT : 0,
-                           .message_types = (unsigned)conf->message_types};
+                           .message_types = (unsigned)conf->message_types,
+                           .legacy_secrets = conf->legacy_secrets};
     apr_status_t rv = lti_jws_parse(&jws, passage->id_token, strlen(passage->id_token), passage->r->pool, err);
 
     if (rv == APR_SUCCESS)
@@ -184,14 +211,13 @@ static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_key(&key, &passage->stale_keys, passage->r, passage->platform, jws->kid, err);
     if (rv == APR_SUCCESS)
-        rv = lti_jws_verify(jws, key, passage->platform->algorithms, err);
+        rv = verify_signature(passage, jws, key, err);
+    if (rv == APR_SUCCESS)
+        passage->aside.return_url = lti_claims_return_url(jws->claims, passage->r->pool);
     /* Only now: fetching a key may have taken seconds, and the launch counts from its validation (Invariant 3). */
-    expect.now = mod_lti_store_now();
+    expect.now = passage->verified_at != 0 ? passage->verified_at : mod_lti_store_now();
     if (rv == APR_SUCCESS)
         rv = lti_claims_launch(&passage->launch, jws->claims, &expect, passage->r->pool, err);
-    if (rv == APR_SUCCESS && !lti_platform_accepts(passage->platform, passage->launch->deployment_id))
-        rv = lti_fail(err, LTI_E_DEPLOYMENT_UNKNOWN, APR_EACCES, "platform %s, deployment %s is not accepted",
-                      passage->platform->name, passage->launch->deployment_id);
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_target(&passage->destination, conf, passage->base_url, passage->launch->target_link_uri,
                                    passage->r->pool, err);
@@ -253,21 +279,27 @@ static apr_status_t note_course(const passage_t *passage, lti_db_t *db, lti_err_
                                  .launched_at = now,
                                  .state = launch->nrps_url != NULL ? LTI_ROSTER_PENDING : LTI_ROSTER_NONE};
     lti_course_t *known = NULL;
-    apr_status_t rv;
+    apr_status_t rv = lti_db_course_read(&known, db, launch->course_key, p, err);
 
-    if (passage->conf->sync_on_launch && launch->nrps_url != NULL) {
-        rv = lti_db_course_read(&known, db, launch->course_key, p, err);
-        if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
-            return rv;
-        due_at = wanted_at(rv == APR_SUCCESS ? known : NULL, now);
-    }
-    rv = lti_db_course_launched(db, &course, due_at, p, err);
+    if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
+        return rv;
+    if (rv == APR_NOTFOUND)
+        known = NULL;
+    if (passage->conf->sync_on_launch && launch->nrps_url != NULL)
+        due_at = wanted_at(known, now);
+    rv = lti_db_course_launched_known(db, &course, known, due_at, p, err);
     if (rv == APR_SUCCESS && launch->nrps_url != NULL && due_at <= now && runtime->kick != NULL)
         apr_atomic_set32(runtime->kick, 1);
     return rv;
 }
 
-/* The nonce first: its INSERT is what makes this launch the only one (Invariant 1). */
+/* A handle of the same launch may be as old as the token when the nonce goes: it must not outlive the nonce. */
+static apr_time_t nonce_until(const passage_t *passage)
+{
+    return passage->launch->token_expires_at + passage->conf->clock_skew + apr_time_from_sec(LTI_HANDLE_LIFETIME);
+}
+
+/* The nonce first: its INSERT is what makes this launch the only one (Invariant 1). Only who is let in then leaves a course. */
 static apr_status_t keep(const passage_t *passage, lti_err_t *err)
 {
     const lti_launch_t *launch = passage->launch;
@@ -281,7 +313,9 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
     rv = mod_lti_store_open(&store, passage->conf->db_server, p, err);
     if (rv != APR_SUCCESS)
         return rv;
-    rv = lti_db_nonce_redeem(store.db, nonce, launch->token_expires_at + passage->conf->clock_skew, p, err);
+    rv = lti_db_nonce_redeem(store.db, nonce, nonce_until(passage), p, err);
+    if (rv == APR_SUCCESS)
+        rv = mod_lti_launch_admit(passage->r, store.db, passage->platform, launch, err);
     if (rv == APR_SUCCESS && launch->course_key != NULL)
         rv = note_course(passage, store.db, err);
     if (rv == APR_SUCCESS && passage->surplus != NULL)
@@ -293,6 +327,25 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
         (void)lti_surplus_put(passage->conf->runtime->surplus, launch->id, passage->surplus, passage->expires_at,
                               launch->launched_at);
     return rv;
+}
+
+/* The browser did not prove itself: the launch is spent all the same, so that nobody may try again (SPEC W-20). */
+static apr_status_t burn(const passage_t *passage, lti_err_t *err)
+{
+    const char *nonce = lti_nonce_key(passage->platform->name, passage->state->nonce, passage->r->pool);
+    mod_lti_store_t store;
+    apr_status_t rv;
+
+    if (nonce == NULL)
+        return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no digest of the nonce");
+    rv = mod_lti_store_open(&store, passage->conf->db_server, passage->r->pool, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = lti_db_nonce_redeem(store.db, nonce, nonce_until(passage), passage->r->pool, err);
+    mod_lti_store_close(&store);
+    return rv != APR_SUCCESS ? rv
+                             : lti_fail(err, LTI_E_STATE_BROWSER, APR_EACCES,
+                                        "what came from the platform's storage is not what the login put there (SPEC W-20)");
 }
 
 /* --- the answer ----------------------------------------------------------------------------------------------------------- */
@@ -362,14 +415,41 @@ static void note_remote_user(const passage_t *passage)
                       lti_err_info(LTI_E_REMOTE_USER)->admin);
 }
 
+static void note_legacy(const passage_t *passage)
+{
+    if (passage->launch->legacy_fault != NULL)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, passage->r,
+                      "LTI0240: launch %s: the names of LTI 1.1 that platform %s sends are not used: %s", passage->launch->id,
+                      passage->platform->name, passage->launch->legacy_fault);
+}
+
+/* A roster that cannot be fetched is a matter for administrators; the rest is of use to whoever looks for the reason of something (SPEC section 2). */
+static void note_remarks(const passage_t *passage)
+{
+    const lti_launch_t *launch = passage->launch;
+
+    if (launch->nrps_fault != NULL)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, passage->r,
+                      "LTI0230: launch %s: the roster service of platform %s is unusable: %s", launch->id, passage->platform->name,
+                      launch->nrps_fault);
+    if (launch->remarks != NULL)
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, passage->r, "LTI0231: launch %s: left out or mended: %s", launch->id,
+                      launch->remarks);
+}
+
 static int answer(const passage_t *passage)
 {
     request_rec *r = passage->r;
+    const char *destination = mod_lti_paths_destination(r, passage->destination, passage->cookie_name);
 
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0202: launch %s: platform %s, course %s", passage->launch->id,
                   passage->platform->name, passage->launch->course_key != NULL ? passage->launch->course_key : "(none)");
     set_session_cookie(passage);
-    mod_lti_launch_redirect(r, HTTP_SEE_OTHER, passage->destination);
+    if (passage->verified_at != 0) {
+        mod_lti_launch_send_location(r, destination, passage->cookie_name);
+        return OK;
+    }
+    mod_lti_launch_redirect(r, HTTP_SEE_OTHER, destination);
     if (!passage->stale_keys || !mod_lti_launch_claim_keys(r, passage->platform))
         return HTTP_SEE_OTHER;
     /*
@@ -386,37 +466,83 @@ static int answer(const passage_t *passage)
 
 static apr_status_t pass(passage_t *passage, lti_err_t *err)
 {
-    const char *state = NULL;
     apr_status_t rv;
 
     if (passage->r->method_number != M_POST)
         return mod_lti_launch_fail_method(passage->r, 1, err);
-    rv = read_form(passage, &state, err);
+    rv = read_form(passage, err);
     if (rv != APR_SUCCESS)
         return rv;
-    rv = open_state(passage, state, err);
+    rv = open_state(passage, err);
+    if (rv == APR_SUCCESS && passage->error != NULL && !passage->bound)
+        rv = fail_browser(passage, err);
     if (passage->error != NULL)
         return rv == APR_SUCCESS ? fail_error(passage, err) : fail_stray_error(passage, err);
     if (rv == APR_SUCCESS)
         rv = verify_token(passage, err);
+    if (rv == APR_SUCCESS && !passage->bound)
+        rv = fail_browser(passage, err);
     if (rv == APR_SUCCESS)
         rv = seal_session(passage, err);
     return rv == APR_SUCCESS ? keep(passage, err) : rv;
 }
 
+/* The second step of a launch without its cookie: the very same checks, but for the proof that this browser began the login. */
+static apr_status_t pass_proof(passage_t *passage, lti_err_t *err)
+{
+    lti_handle_t handle;
+    const char *proof;
+    apr_status_t rv = mod_lti_launch_read_proof(&handle, &proof, passage->r, passage->conf, passage->base_url, err);
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    passage->state_text = handle.state;
+    passage->id_token = handle.id_token;
+    passage->verified_at = handle.verified_at;
+    rv = open_state(passage, err);
+    if (rv == APR_SUCCESS)
+        rv = verify_token(passage, err);
+    if (rv == APR_SUCCESS && !lti_state_is_proved(passage->state, proof))
+        return burn(passage, err);
+    if (rv == APR_SUCCESS)
+        rv = seal_session(passage, err);
+    return rv == APR_SUCCESS ? keep(passage, err) : rv;
+}
+
+static int refuse(const passage_t *passage, const lti_err_t *err)
+{
+    const mod_lti_launch_stray_t stray = {.platform = passage->platform,
+                                          .state = passage->state,
+                                          .state_text = passage->state_text,
+                                          .id_token = passage->id_token,
+                                          .return_url = passage->aside.return_url,
+                                          .verified_at = passage->launch != NULL ? passage->launch->launched_at : 0};
+
+    if (err->code == LTI_E_OLD_LTI)
+        return mod_lti_launch_refuse_old(passage->r, passage->form, err);
+    if (err->code == LTI_E_STATE_BROWSER && passage->launch != NULL && passage->verified_at == 0)
+        return mod_lti_launch_ask_browser(&stray, passage->r, passage->conf, passage->base_url, err);
+    return mod_lti_page_refuse_with(passage->r, "LTI0201", err, &passage->aside);
+}
+
 int mod_lti_launch_launch(request_rec *r)
 {
     passage_t passage = {.r = r, .conf = mod_lti_config_of(r->server), .base_url = mod_lti_identity_base_url(r)};
+    mod_lti_launch_step_t step = mod_lti_launch_step(r);
     lti_err_t err;
     apr_status_t rv;
 
     if (mod_lti_launch_is_probe(r))
         return OK;
+    if (step == MOD_LTI_STEP_COOKIE)
+        return mod_lti_launch_answer_cookie(r, passage.conf, passage.base_url);
     mod_lti_launch_no_store(r);
-    rv = pass(&passage, &err);
+    rv = step == MOD_LTI_STEP_PROOF ? pass_proof(&passage, &err) : pass(&passage, &err);
     if (rv == APR_SUCCESS) {
         note_remote_user(&passage);
+        note_legacy(&passage);
+        note_remarks(&passage);
         return answer(&passage);
     }
-    return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : mod_lti_page_refuse(r, "LTI0201", &err);
+    return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : refuse(&passage, &err);
 }

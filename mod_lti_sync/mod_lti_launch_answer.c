@@ -13,6 +13,7 @@
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
 #include "mod_lti_launch_parts.h"
+#include "mod_lti_origin.h"
 #include "mod_lti_page.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -66,32 +67,41 @@ int mod_lti_launch_redirect(request_rec *r, int status, const char *url)
     return status;
 }
 
-apr_status_t mod_lti_launch_send_page(request_rec *r, const char *title, const char *content, const char *script, lti_err_t *err)
+apr_status_t mod_lti_launch_send(request_rec *r, const mod_lti_launch_page_t *page, lti_err_t *err)
 {
-    const char *nonce = script != NULL ? lti_crypto_random_text(16, r->pool) : NULL,
-               *policy = "default-src 'none'; base-uri 'none'";
+    const char *nonce = lti_crypto_random_text(16, r->pool);
 
-    if (script != NULL && nonce == NULL)
+    if (nonce == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there are no random bytes for a page");
+    mod_lti_launch_no_store(r);
     /*
      * No form-action: browsers hold it against the redirects behind a form as well, and a platform's own login may lie behind
      * ours.
      */
-    if (nonce != NULL)
-        policy = apr_psprintf(r->pool, "%s; script-src 'nonce-%s'", policy, nonce);
-    mod_lti_launch_no_store(r);
-    apr_table_setn(r->headers_out, "Content-Security-Policy", policy);
+    apr_table_setn(r->headers_out, "Content-Security-Policy",
+                   apr_pstrcat(r->pool, "default-src 'none'; base-uri 'none'; style-src 'nonce-", nonce, "'",
+                               page->script != NULL ? "; connect-src 'self'; script-src 'nonce-" : "",
+                               page->script != NULL ? nonce : "", page->script != NULL ? "'" : "",
+                               page->ancestors != NULL ? "; frame-ancestors " : "", page->ancestors, NULL));
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/html; charset=utf-8");
-    ap_rprintf(
+    ap_rvputs(
         r,
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-        "<title>%s</title></head>\n<body><h1>%s</h1>\n%s\n",
-        title, title, content);
-    if (nonce != NULL)
-        ap_rprintf(r, "<script nonce=\"%s\">%s</script>\n", nonce, script);
+        "<title>",
+        page->title, "</title>\n<style nonce=\"", nonce, "\">" MOD_LTI_PAGE_STYLE "</style></head>\n<body><main><h1>", page->title,
+        "</h1>\n", page->content, "</main>\n", NULL);
+    if (page->script != NULL)
+        ap_rvputs(r, "<script nonce=\"", nonce, "\">", page->script, "</script>\n", NULL);
     ap_rputs("</body></html>\n", r);
     return APR_SUCCESS;
+}
+
+apr_status_t mod_lti_launch_send_page(request_rec *r, const char *title, const char *content, const char *script, lti_err_t *err)
+{
+    const mod_lti_launch_page_t page = {.title = title, .content = content, .script = script};
+
+    return mod_lti_launch_send(r, &page, err);
 }
 
 /* --- logout --------------------------------------------------------------------------------------------------------------- */
@@ -122,7 +132,7 @@ static apr_status_t logout(request_rec *r, lti_err_t *err)
             "<form method=\"post\"><p>This ends your sessions in this tool.</p><p><button>Sign out</button></p></form>", NULL, err);
     if (r->method_number != M_POST)
         return mod_lti_launch_fail_method(r, 0, err);
-    rv = mod_lti_form_same_site(r, mod_lti_identity_base_url(r), err);
+    rv = mod_lti_origin_check(r, mod_lti_identity_base_url(r), err);
     if (rv != APR_SUCCESS)
         return rv;
     expire_sessions(r);

@@ -17,7 +17,8 @@
 
 APLOG_USE_MODULE(lti_sync);
 
-#define FETCH_SECONDS 5 /* SPEC Y-04 */
+#define FETCH_SECONDS 5                   /* SPEC Y-04 */
+#define SETTLED apr_time_from_sec(5 * 60) /* SPEC Y-08 */
 #define WAIT_STEP apr_time_from_msec(50)
 
 /* max-age of the Cache-Control headers, 0 if there is none. */
@@ -52,6 +53,7 @@ static apr_status_t fetch_keys(request_rec *r, const lti_platform_t *platform, l
                                         .total_seconds = FETCH_SECONDS,
                                         .any_address = 1};
     lti_http_response_t response;
+    const char *faults;
     lti_err_t cause;
     apr_size_t size = 0;
     char *body = NULL;
@@ -68,6 +70,10 @@ static apr_status_t fetch_keys(request_rec *r, const lti_platform_t *platform, l
         lti_keycache_release(runtime->keycache, platform->index, mod_lti_store_now());
         return rv;
     }
+    faults = lti_keyset_faults(body, size, r->pool);
+    if (faults != NULL)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "LTI0232: platform %s publishes keys that are not used: %s", platform->name,
+                      faults);
     return lti_keycache_store(runtime->keycache, platform->index, body, size, max_age_of(&response, r->pool), mod_lti_store_now(),
                               err);
 }
@@ -96,6 +102,17 @@ apr_status_t mod_lti_launch_key(const lti_key_t **key, int *stale, request_rec *
     return rv;
 }
 
+int mod_lti_launch_renew_key(const lti_key_t **key, int *stale, request_rec *r, const lti_platform_t *platform, const char *kid)
+{
+    lti_keycache_t *cache = mod_lti_config_of(r->server)->runtime->keycache;
+    apr_time_t now = mod_lti_store_now();
+
+    if (!lti_keycache_is_older(cache, platform->index, SETTLED, now) || !lti_keycache_claim(cache, platform->index, now))
+        return 0;
+    mod_lti_launch_refresh_keys(r, platform);
+    return lti_keycache_find(key, stale, cache, platform->index, kid, mod_lti_store_now(), r->pool, NULL) == APR_SUCCESS;
+}
+
 int mod_lti_launch_claim_keys(request_rec *r, const lti_platform_t *platform)
 {
     return lti_keycache_claim(mod_lti_config_of(r->server)->runtime->keycache, platform->index, mod_lti_store_now());
@@ -117,7 +134,8 @@ void mod_lti_launch_refresh_keys(request_rec *r, const lti_platform_t *platform)
 
 int mod_lti_launch_jwks(request_rec *r)
 {
-    const char *jwks = mod_lti_config_of(r->server)->runtime->toolkeys->jwks;
+    const lti_runtime_t *runtime = mod_lti_config_of(r->server)->runtime;
+    const char *jwks = lti_toolkeys_union(runtime->keycache, runtime->toolkeys, r->pool);
     apr_size_t size = strlen(jwks);
     lti_err_t err;
 

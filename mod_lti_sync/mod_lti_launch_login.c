@@ -49,11 +49,13 @@ static const char *or_null(const char *value)
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
-static apr_status_t read_request(lti_login_request_t *login, request_rec *r, lti_err_t *err)
+static apr_status_t read_request(lti_login_request_t *login, mod_lti_form_t **read, request_rec *r, lti_err_t *err)
 {
-    mod_lti_form_t *form;
-    apr_status_t rv = mod_lti_form_read(&form, r, LOGIN_BODY_MAX, err);
+    apr_status_t rv = mod_lti_form_read(read, r, LOGIN_BODY_MAX, err);
+    const mod_lti_form_t *form = *read;
 
+    if (mod_lti_launch_is_old(form))
+        return mod_lti_launch_fail_old(form, err);
     if (rv != APR_SUCCESS)
         return rv;
     login->iss = mod_lti_form_get(form, "iss", &rv, err);
@@ -62,6 +64,8 @@ static apr_status_t read_request(lti_login_request_t *login, request_rec *r, lti
     login->lti_message_hint = mod_lti_form_get(form, "lti_message_hint", &rv, err);
     login->lti_deployment_id = or_null(mod_lti_form_get(form, "lti_deployment_id", &rv, err));
     login->client_id = or_null(mod_lti_form_get(form, "client_id", &rv, err));
+    login->storage_target = lti_login_storage_target(mod_lti_form_get(form, "lti_storage_target", &rv, err));
+    login->new_window = mod_lti_form_get(form, "lti_new_window", &rv, err) != NULL;
     return rv == APR_SUCCESS ? lti_login_check(login, err) : rv;
 }
 
@@ -80,33 +84,35 @@ static void set_state_cookie(request_rec *r, const lti_state_t *state)
  * The authentication request as a form that sends itself: end point and parameters are read off the URL, so that there is one
  * place that knows them.
  */
-static apr_status_t send_form(request_rec *r, const lti_platform_t *platform, const char *url, lti_err_t *err)
+static apr_status_t make_form(const char **html, const lti_platform_t *platform, const char *url, apr_pool_t *p, lti_err_t *err)
 {
     apr_size_t length = strlen(platform->authorization_endpoint);
     const char *content, *query = url + length + strspn(url + length, "?&");
     const apr_array_header_t *list;
     const apr_table_entry_t *entries;
     mod_lti_form_t *form;
-    apr_status_t rv = mod_lti_form_parse(&form, query, strlen(query), r->pool, err);
+    apr_status_t rv = mod_lti_form_parse(&form, query, strlen(query), p, err);
     int i;
 
     if (rv != APR_SUCCESS)
         return rv;
-    content = apr_psprintf(r->pool, "<form method=\"post\" action=\"%s\">\n",
-                           mod_lti_page_escape(platform->authorization_endpoint, r->pool));
+    content = apr_psprintf(p, "<form id=\"go\" method=\"post\" action=\"%s\">\n",
+                           mod_lti_page_escape(platform->authorization_endpoint, p));
     list = apr_table_elts(form->values);
     entries = (const apr_table_entry_t *)list->elts;
     for (i = 0; i < list->nelts; i++)
-        content = apr_pstrcat(r->pool, content, "<input type=\"hidden\" name=\"", mod_lti_page_escape(entries[i].key, r->pool),
-                              "\" value=\"", mod_lti_page_escape(entries[i].val, r->pool), "\">\n", NULL);
-    content = apr_pstrcat(r->pool, content, "<p><button>Continue</button></p></form>", NULL);
-    return mod_lti_launch_send_page(r, "One moment", content, "document.forms[0].submit()", err);
+        content = apr_pstrcat(p, content, "<input type=\"hidden\" name=\"", mod_lti_page_escape(entries[i].key, p), "\" value=\"",
+                              mod_lti_page_escape(entries[i].val, p), "\">\n", NULL);
+    *html = apr_pstrcat(p, content, "<p><button>Continue</button></p></form>", NULL);
+    return APR_SUCCESS;
 }
 
 /* What is known of a login once it is admitted. */
 typedef struct login_t {
+    mod_lti_form_t *form; /* NULL: it could not be read */
     lti_login_request_t request;
     const lti_platform_t *platform;
+    const lti_state_t *state;
     const char *url; /* of the authentication request */
 } login_t;
 
@@ -115,7 +121,7 @@ static apr_status_t admit(login_t *login, request_rec *r, const lti_server_confi
     const lti_login_request_t *request = &login->request;
     const char *text, *destination;
     lti_state_t *state;
-    apr_status_t rv = read_request(&login->request, r, err);
+    apr_status_t rv = read_request(&login->request, &login->form, r, err);
 
     if (rv == APR_SUCCESS)
         rv =
@@ -128,9 +134,34 @@ static apr_status_t admit(login_t *login, request_rec *r, const lti_server_confi
     if (rv != APR_SUCCESS)
         return rv;
     set_state_cookie(r, state);
+    login->state = state;
     login->url = lti_login_url(login->platform, request, apr_pstrcat(r->pool, base_url, conf->path, "/launch", NULL), text,
                                state->nonce, r->pool);
     return APR_SUCCESS;
+}
+
+/* To the platform: by a redirect where nothing has to be done first and it is not too long for one. `*status` is for the handler to return. */
+static apr_status_t lead_on(int *status, request_rec *r, const lti_server_config_t *conf, const login_t *login, lti_err_t *err)
+{
+    int needs_page = mod_lti_launch_needs_page(r, conf, &login->request), is_long = strlen(login->url) > LOGIN_URL_MAX;
+    const char *way;
+    apr_status_t rv = APR_SUCCESS;
+
+    *status = OK;
+    if (!needs_page && !is_long) {
+        *status = mod_lti_launch_redirect(r, r->method_number == M_GET ? HTTP_MOVED_TEMPORARILY : HTTP_SEE_OTHER, login->url);
+        return APR_SUCCESS;
+    }
+    if (is_long)
+        rv = make_form(&way, login->platform, login->url, r->pool, err);
+    else
+        way = apr_pstrcat(r->pool, "<p>If nothing happens, please <a id=\"go\" href=\"", mod_lti_page_escape(login->url, r->pool),
+                          "\">continue</a>.</p>\n", NULL);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (needs_page)
+        return mod_lti_launch_send_login(r, conf, login->platform, &login->request, login->state, way, err);
+    return mod_lti_launch_send_page(r, "One moment", way, "document.forms[0].submit()", err);
 }
 
 int mod_lti_launch_login(request_rec *r)
@@ -140,9 +171,12 @@ int mod_lti_launch_login(request_rec *r)
     login_t login;
     lti_err_t err;
     apr_status_t rv;
+    int status = OK;
 
     if (mod_lti_launch_is_probe(r))
         return OK;
+    if (mod_lti_launch_step(r) == MOD_LTI_STEP_COOKIE)
+        return mod_lti_launch_answer_cookie(r, conf, base_url);
     memset(&login, 0, sizeof(login));
     if (r->method_number != M_GET && r->method_number != M_POST) {
         rv = mod_lti_launch_fail_method(r, 0, &err);
@@ -152,11 +186,13 @@ int mod_lti_launch_login(request_rec *r)
             return mod_lti_launch_redirect(r, HTTP_TEMPORARY_REDIRECT, detour);
         rv = admit(&login, r, conf, base_url, &err);
     }
-    if (rv == APR_SUCCESS && strlen(login.url) <= LOGIN_URL_MAX)
-        return mod_lti_launch_redirect(r, r->method_number == M_GET ? HTTP_MOVED_TEMPORARILY : HTTP_SEE_OTHER, login.url);
     if (rv == APR_SUCCESS)
-        rv = send_form(r, login.platform, login.url, &err);
+        rv = lead_on(&status, r, conf, &login, &err);
     if (rv == APR_SUCCESS)
-        return OK;
-    return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : mod_lti_page_refuse(r, "LTI0200", &err);
+        return status;
+    if (rv == AP_FILTER_ERROR)
+        return AP_FILTER_ERROR;
+    if (err.code == LTI_E_OLD_LTI)
+        return mod_lti_launch_refuse_old(r, login.form, &err);
+    return mod_lti_page_refuse(r, "LTI0200", &err);
 }

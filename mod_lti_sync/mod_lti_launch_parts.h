@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mod_lti_launch_parts: what the end points of mod_lti_launch share. Internal to that room: mod_lti_launch.c (launch),
- * _login.c, _keys.c (signing keys, jwks), _target.c (where a launch may land), _answer.c (redirects, pages, cookies, logout).
+ * _login.c, _keys.c (signing keys, jwks), _target.c (where a launch may land), _admit.c (which deployments may), _old.c (LTI 1.1),
+ * _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
  * Request threads only.
  */
 #ifndef MOD_LTI_LAUNCH_PARTS_H
@@ -9,10 +10,14 @@
 
 #include <httpd.h>
 #include <apr_tables.h>
+#include "lti_claims.h"
 #include "lti_crypto.h"
+#include "lti_db.h"
 #include "lti_err.h"
+#include "lti_login.h"
 #include "lti_platform.h"
 #include "mod_lti_config.h"
+#include "mod_lti_form.h"
 
 /* --- answers (_answer.c) ------------------------------------------------------------------------------------------------ */
 
@@ -40,6 +45,16 @@ void mod_lti_launch_no_store(request_rec *r);
 /** Prepares a redirect; returns `status` for the handler to return. */
 int mod_lti_launch_redirect(request_rec *r, int status, const char *url);
 
+/** A page of ours; texts are HTML in ASCII. */
+typedef struct mod_lti_launch_page_t {
+    const char *title, *content;
+    const char *script;    /* runs under a nonce, and may ask this origin; NULL: none */
+    const char *ancestors; /* the origins that may frame it (SPEC W-24), NULL: any */
+} mod_lti_launch_page_t;
+
+/** Sends it, with status 200. LTI_E_INTERNAL. */
+apr_status_t mod_lti_launch_send(request_rec *r, const mod_lti_launch_page_t *page, lti_err_t *err);
+
 /**
  * Sends a page of ours with status 200. `title` and `content` are HTML in ASCII; `script` (may be NULL) runs under a nonce.
  * LTI_E_INTERNAL.
@@ -56,6 +71,79 @@ apr_status_t mod_lti_launch_send_page(request_rec *r, const char *title, const c
 apr_status_t mod_lti_launch_target(const char **destination, const lti_server_config_t *conf, const char *base_url,
                                    const char *target, apr_pool_t *p, lti_err_t *err);
 
+/* --- which deployments may (_admit.c) ------------------------------------------------------------------------------------- */
+
+/**
+ * A launch that is valid, and whose nonce was redeemed: is its deployment accepted, by the configuration or by an administrator? One that nobody knows is
+ * remembered. LTI_E_DEPLOYMENT_WAITING, LTI_E_DEPLOYMENT_WITHDRAWN, LTI_E_STORE.
+ */
+apr_status_t mod_lti_launch_admit(request_rec *r, lti_db_t *db, const lti_platform_t *platform, const lti_launch_t *launch,
+                                  lti_err_t *err);
+
+/* --- LTI 1.1 (_old.c) ----------------------------------------------------------------------------------------------------- */
+
+/** 1 for a launch of LTI 1.1. `form` may be NULL, or one that a fault was found in. */
+int mod_lti_launch_is_old(const mod_lti_form_t *form);
+
+/** LTI_E_OLD_LTI, with what the form says of its origin. */
+apr_status_t mod_lti_launch_fail_old(const mod_lti_form_t *form, lti_err_t *err);
+
+/** The page that tells how to install the tool; what the form says of its origin is left for the watch thread to remember. */
+int mod_lti_launch_refuse_old(request_rec *r, const mod_lti_form_t *form, const lti_err_t *err);
+
+/* --- without cookies (_storage.c, SPEC section 9) ---------------------------------------------------------------------- */
+
+/** What a script of our own pages asks of an end point, by the header LTI-Step (names that begin with X-LTI- are taken off all requests). */
+typedef enum mod_lti_launch_step_t {
+    MOD_LTI_STEP_NONE,  /* a person's browser, not a script */
+    MOD_LTI_STEP_PROOF, /* "2": here is what the platform's storage holds */
+    MOD_LTI_STEP_COOKIE /* "cookie": does this cookie come back? */
+} mod_lti_launch_step_t;
+
+mod_lti_launch_step_t mod_lti_launch_step(request_rec *r);
+
+/** Answers MOD_LTI_STEP_COOKIE; returns what the handler returns. */
+int mod_lti_launch_answer_cookie(request_rec *r, const lti_server_config_t *conf, const char *base_url);
+
+/**
+ * 1 if the answer to this login must be a page: the platform keeps values for tools, or the tool is in a frame and nothing shows
+ * yet that the browser keeps its cookies there.
+ */
+int mod_lti_launch_needs_page(request_rec *r, const lti_server_config_t *conf, const lti_login_request_t *login);
+
+/**
+ * Sends the page of a login, which leads on by `way` (HTML: a link or a form with the id "go") once the state lies in the
+ * platform's storage and the browser's cookies were tried.
+ */
+apr_status_t mod_lti_launch_send_login(request_rec *r, const lti_server_config_t *conf, const lti_platform_t *platform,
+                                       const lti_login_request_t *login, const lti_state_t *state, const char *way, lti_err_t *err);
+
+/** A launch that is good but for its browser. */
+typedef struct mod_lti_launch_stray_t {
+    const lti_platform_t *platform;
+    const lti_state_t *state;
+    const char *state_text, *id_token;
+    const char *return_url; /* of the token, NULL if it has none */
+    apr_time_t verified_at;
+} mod_lti_launch_stray_t;
+
+/**
+ * The launch came without its cookie: asks the platform's storage by a page, or refuses with the way into a new window. `err` says
+ * that the cookie is missing. Returns what the handler returns.
+ */
+int mod_lti_launch_ask_browser(const mod_lti_launch_stray_t *stray, request_rec *r, const lti_server_config_t *conf,
+                               const char *base_url, const lti_err_t *err);
+
+/** What MOD_LTI_STEP_PROOF brought. LTI_E_CROSS_SITE, LTI_E_PARAMETER_MISSING, and what lti_handle_open() refuses. */
+apr_status_t mod_lti_launch_read_proof(lti_handle_t *handle, const char **proof, request_rec *r, const lti_server_config_t *conf,
+                                       const char *base_url, lti_err_t *err);
+
+/** The answer to a good one: where to go, and which cookie must come back first. */
+void mod_lti_launch_send_location(request_rec *r, const char *location, const char *cookie_name);
+
+/** What such pages run (_script.c). */
+extern const char mod_lti_launch_script[];
+
 /* --- signing keys of platforms (_keys.c) ---------------------------------------------------------------------------------- */
 
 /**
@@ -65,6 +153,9 @@ apr_status_t mod_lti_launch_target(const char **destination, const lti_server_co
  */
 apr_status_t mod_lti_launch_key(const lti_key_t **key, int *stale, request_rec *r, const lti_platform_t *platform, const char *kid,
                                 lti_err_t *err);
+
+/** After a signature that did not fit: 1 if the set was old, was fetched anew and has a key of that name, which `*key` is now (SPEC Y-08). */
+int mod_lti_launch_renew_key(const lti_key_t **key, int *stale, request_rec *r, const lti_platform_t *platform, const char *kid);
 
 /** 1 if it falls to this request to fetch the set of a stale key: mod_lti_launch_refresh_keys() must follow. */
 int mod_lti_launch_claim_keys(request_rec *r, const lti_platform_t *platform);

@@ -92,7 +92,7 @@ static const char *to_ascii(const char *text, apr_pool_t *p)
 
 static apr_status_t fail_target(const char *fault, const char *target, lti_err_t *err)
 {
-    return lti_fail(err, LTI_E_TARGET_NOT_ALLOWED, APR_EACCES, "target_link_uri has %s: %.160s", fault, target);
+    return lti_fail(err, LTI_E_TARGET_NOT_ALLOWED, APR_EACCES, "target_link_uri has %s: %.120s (SPEC K-08)", fault, target);
 }
 
 apr_status_t mod_lti_launch_target(const char **destination, const lti_server_config_t *conf, const char *base_url,
@@ -100,14 +100,15 @@ apr_status_t mod_lti_launch_target(const char **destination, const lti_server_co
 {
     const char *plain = apr_pstrmemdup(p, target, strcspn(target, "#")); /* a fragment belongs to the page and harms nobody */
     const char *origin = lti_http_origin(plain, p), *ours = lti_http_origin(base_url, p), *path, *rest, *fault;
+    lti_err_t unfit;
     apr_status_t rv;
 
     *destination = NULL;
     if (strlen(target) > TARGET_MAX)
         return fail_target("too many bytes", target, err);
-    rv = lti_http_check_url(plain, TARGET_MAX, LTI_E_TARGET_NOT_ALLOWED, err);
+    rv = lti_http_check_url(plain, TARGET_MAX, LTI_E_TARGET_NOT_ALLOWED, &unfit);
     if (rv != APR_SUCCESS)
-        return rv;
+        return lti_fail(err, LTI_E_TARGET_NOT_ALLOWED, rv, "target_link_uri: %.180s (SPEC K-08)", unfit.text);
     if (origin == NULL || ours == NULL || strcmp(origin, ours) != 0)
         return fail_target(apr_pstrcat(p, "another origin than ", base_url, NULL), target, err);
     rest = strstr(target, "://") + 3;

@@ -11,10 +11,16 @@
 #include <mod_core.h>
 
 #include "lti_crypto.h"
+#include "lti_http.h"
+#include "lti_json.h"
+#include "mod_lti_config.h"
 
 APLOG_USE_MODULE(lti_sync);
 
 #define REQUEST_ID_NOTE "lti_sync:request-id"
+#define ERROR_SHOWN 64 /* bytes of what a platform posted as its error, and of its description */
+#define DESCRIPTION_SHOWN 400
+#define RETURN_URL_MAX 4096
 
 const char *mod_lti_page_request_id(request_rec *r)
 {
@@ -76,25 +82,103 @@ const char *mod_lti_page_escape(const char *text, apr_pool_t *p)
     return out;
 }
 
-static const char *page(request_rec *r, const lti_err_info_t *info, int status)
-{
-    const char *refresh = info->http == HTTP_SERVICE_UNAVAILABLE ? "<meta http-equiv=\"refresh\" content=\"5\">" : "";
+/* --- the page --------------------------------------------------------------------------------------------------------- */
 
-    /* The page is ASCII: httpd labels such pages ISO-8859-1. */
-    return apr_psprintf(
-        r->pool,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-        "%s<title>%s</title>\n"
-        "<style>:root{color-scheme:light dark}body{font:1.1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:12vh auto;padding:0 "
-        "1.2rem}"
-        "h1{font-size:1.4rem}p.f{font-size:.85rem;opacity:.75}code{font-family:ui-monospace,monospace}</style></head>\n"
-        "<body><h1>%s</h1>\n<p>%s</p>\n<p class=\"f\">Code <code>%s</code>, request <code>%s</code></p></body></html>\n",
-        *r->method == 'G' ? refresh : "", status < 500 ? "This page cannot be opened" : "Not available at the moment",
-        status < 500 ? "This page cannot be opened" : "Not available at the moment", mod_lti_page_escape(info->person, r->pool),
-        info->name, mod_lti_page_request_id(r));
+/* What is shown of a text from outside: whole characters, `max` bytes of them. */
+static const char *quote(const char *text, apr_size_t max, apr_pool_t *p)
+{
+    apr_size_t length = strlen(text);
+
+    if (length <= max)
+        return mod_lti_page_escape(text, p);
+    while (max > 0 && ((unsigned char)text[max] & 0xC0) == 0x80)
+        max--;
+    return apr_pstrcat(p, mod_lti_page_escape(apr_pstrmemdup(p, text, max), p), " &#8230;", NULL);
 }
 
-int mod_lti_page_refuse(request_rec *r, const char *tag, const lti_err_t *err)
+/* bdi: what is written from right to left must not turn our own words round. */
+static const char *platform_words(const mod_lti_page_aside_t *aside, apr_pool_t *p)
+{
+    const char *description = aside != NULL ? aside->error_description : NULL;
+
+    if (aside == NULL || aside->error == NULL)
+        return "";
+    return apr_pstrcat(p, "<p>Your learning platform says:</p>\n<blockquote><code><bdi>", quote(aside->error, ERROR_SHOWN, p),
+                       "</bdi></code>", description != NULL && *description != '\0' ? "<br><bdi>" : "",
+                       description != NULL && *description != '\0' ? quote(description, DESCRIPTION_SHOWN, p) : "",
+                       description != NULL && *description != '\0' ? "</bdi>" : "", "</blockquote>\n", NULL);
+}
+
+static int is_on_platform(const lti_platform_t *platform, const char *url, const apr_array_header_t *more_hosts, apr_pool_t *p)
+{
+    const char *host = lti_http_host(url, p), *issuer = lti_http_host(platform->issuer, p);
+    int i;
+
+    if (host == NULL)
+        return 0;
+    if ((issuer != NULL && strcmp(host, issuer) == 0) || lti_platform_owns_host(platform, url, p))
+        return 1;
+    for (i = 0; more_hosts != NULL && i < more_hosts->nelts; i++) {
+        if (strcmp(host, APR_ARRAY_IDX(more_hosts, i, const char *)) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Where the platform takes people back, and what it may tell them and its own log (SPEC K-31); NULL if that is not known or not allowed. */
+static const char *way_back(request_rec *r, const lti_err_info_t *info, const mod_lti_page_aside_t *aside)
+{
+    const char *id = mod_lti_page_request_id(r), *url = aside != NULL ? aside->return_url : NULL;
+
+    if (url == NULL || aside->platform == NULL || !lti_json_is_clean(url) ||
+        lti_http_check_url(url, RETURN_URL_MAX, LTI_E_CLAIM_INVALID, NULL) != APR_SUCCESS ||
+        !is_on_platform(aside->platform, url, mod_lti_config_of(r->server)->service_hosts, r->pool))
+        return NULL;
+    url = lti_http_add_query(url, "lti_errormsg", apr_psprintf(r->pool, "%s (%s, %s)", info->person, info->name, id), r->pool);
+    return lti_http_add_query(url, "lti_errorlog", apr_psprintf(r->pool, "%s, request %s", info->name, id), r->pool);
+}
+
+/* The page is ASCII: httpd labels such pages ISO-8859-1. */
+static const char *page(request_rec *r, const lti_err_info_t *info, const mod_lti_page_aside_t *aside, const char *back,
+                        const char *nonce)
+{
+    const char *title = info->http < 500 ? "This page cannot be opened" : "Not available at the moment";
+    const char *refresh =
+        info->http == HTTP_SERVICE_UNAVAILABLE && *r->method == 'G' ? "<meta http-equiv=\"refresh\" content=\"5\">" : "";
+    const char *link = "";
+
+    if (back != NULL)
+        link = apr_pstrcat(r->pool, "<p><a class=\"b\" href=\"", mod_lti_page_escape(back, r->pool),
+                           "\">Back to your course</a></p>\n", NULL);
+    return apr_pstrcat(
+        r->pool,
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">",
+        refresh, "<title>", title, "</title>\n<style nonce=\"", nonce, "\">" MOD_LTI_PAGE_STYLE "</style></head>\n<body><main><h1>",
+        title, "</h1>\n<p>", mod_lti_page_escape(info->person, r->pool), "</p>\n",
+        aside != NULL && aside->content != NULL ? aside->content : "", platform_words(aside, r->pool), link,
+        "<p class=\"f\">Code <code>", info->name, "</code>, request <code>", mod_lti_page_request_id(r),
+        "</code></p>\n<details class=\"f\"><summary>For the administrator of this site</summary>\n<p>",
+        mod_lti_page_escape(info->admin, r->pool), "</p></details></main></body></html>\n", NULL);
+}
+
+/* Not with a page of the administrator's, whose needs are not known here. */
+static void set_page(request_rec *r, const lti_err_info_t *info, const mod_lti_page_aside_t *aside, const char *back)
+{
+    const char *nonce = lti_crypto_random_text(16, r->pool);
+
+    if (nonce == NULL)
+        nonce = ""; /* then the page has no style */
+    /* No form-action: browsers hold it against the redirects behind a form as well. No frame-ancestors: platforms show tools in frames. */
+    apr_table_setn(r->err_headers_out, "Content-Security-Policy",
+                   apr_pstrcat(r->pool, "default-src 'none'; style-src 'nonce-", nonce, "'; base-uri 'none'", NULL));
+    apr_table_setn(r->err_headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
+    ap_custom_response(r, info->http, page(r, info, aside, back, nonce));
+}
+
+/* --- refusing --------------------------------------------------------------------------------------------------------- */
+
+int mod_lti_page_refuse_with(request_rec *r, const char *tag, const lti_err_t *err, const mod_lti_page_aside_t *aside)
 {
     const lti_err_info_t *info = lti_err_info(err->code);
     int status = info->http;
@@ -102,19 +186,26 @@ int mod_lti_page_refuse(request_rec *r, const char *tag, const lti_err_t *err)
                 : status >= 500                   ? APLOG_ERR
                 : status == HTTP_FORBIDDEN        ? APLOG_NOTICE
                                                   : APLOG_INFO;
-    const char *id = mod_lti_page_request_id(r);
+    const char *id = mod_lti_page_request_id(r), *back = way_back(r, info, aside);
 
     ap_log_rerror(APLOG_MARK, level, 0, r, "%s: refused with %s (request %s): %s. %s", tag, info->name, id, err->text, info->admin);
     apr_table_setn(r->err_headers_out, "X-LTI-Error", info->name);
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->subprocess_env, "LTI_ERROR", info->name);
     apr_table_setn(r->subprocess_env, "LTI_REQUEST_ID", id);
+    if (back != NULL)
+        apr_table_setn(r->subprocess_env, "LTI_ERROR_RETURN_URL", back);
     if (status == HTTP_SERVICE_UNAVAILABLE)
         apr_table_setn(r->err_headers_out, "Retry-After", "5");
     /* RFC 9110 section 11.6.1; a private scheme, so that no browser shows a password box. */
     if (status == HTTP_UNAUTHORIZED)
         apr_table_setn(r->err_headers_out, "WWW-Authenticate", "LTI");
     if (ap_response_code_string(r, ap_index_of_response(status)) == NULL)
-        ap_custom_response(r, status, page(r, info, status));
+        set_page(r, info, aside, back);
     return status;
+}
+
+int mod_lti_page_refuse(request_rec *r, const char *tag, const lti_err_t *err)
+{
+    return mod_lti_page_refuse_with(r, tag, err, NULL);
 }

@@ -10,6 +10,8 @@
 #include <http_request.h>
 #include <mod_auth.h>
 
+#include "mod_lti_identity_parts.h"
+
 APLOG_USE_MODULE(lti_sync);
 
 /* The line as an expression, so that `Require lti-context %{env:COURSE}` works as for other modules. */
@@ -140,10 +142,12 @@ static authz_status check_member(request_rec *r, const char *line, const void *p
 
     (void)line;
     (void)parsed;
-    if (r->user == NULL) {
+    if (!mod_lti_identity_record(r)->authenticated) {
         identity = mod_lti_identity_of(r);
-        if (identity->standing == MOD_LTI_PRESENT && identity->roster_state == LTI_ROSTER_PENDING)
-            mod_lti_identity_set_pending(r);
+        if (identity->standing == MOD_LTI_PRESENT && identity->roster_state == LTI_ROSTER_PENDING) {
+            mod_lti_identity_record(r)->pending = 1;
+            return AUTHZ_DENIED_NO_USER; /* check_authn answers */
+        }
     }
     identity = present(r, &answer);
     return identity != NULL && identity->on_roster ? AUTHZ_GRANTED : answer;

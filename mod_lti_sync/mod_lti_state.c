@@ -7,6 +7,7 @@
 #include <apr_strings.h>
 #include <http_log.h>
 
+#include "lti_claims.h"
 #include "lti_crypto.h"
 #include "lti_keys.h"
 
@@ -15,6 +16,7 @@ APLOG_USE_MODULE(lti_sync);
 #define STATE_FILE_MAX 65536
 #define SECRET_BYTES 32
 #define SECRETS_MAX 8
+#define FINGERPRINT_BYTES 10
 #define PRIVATE_MODE (APR_FPROT_UREAD | APR_FPROT_UWRITE)
 
 static apr_status_t read_file(char **text, const char *path, apr_pool_t *p, lti_err_t *err)
@@ -66,6 +68,30 @@ static apr_status_t write_private(const char *path, const char *text, apr_pool_t
     return APR_SUCCESS;
 }
 
+/* --- what is generated at the first start ------------------------------------------------------------------------------------- */
+
+static const char *generated_path(const lti_server_config_t *conf, const char *name, apr_pool_t *p)
+{
+    return apr_pstrcat(p, conf->state_dir, "/", name, NULL);
+}
+
+static const char *key_path(const lti_server_config_t *conf, apr_pool_t *p)
+{
+    return generated_path(conf, "tool-key.pem", p);
+}
+
+static const char *secret_path(const lti_server_config_t *conf, apr_pool_t *p)
+{
+    return generated_path(conf, "secret", p);
+}
+
+static int is_there(const char *path, apr_pool_t *p)
+{
+    apr_finfo_t info;
+
+    return apr_stat(&info, path, APR_FINFO_TYPE, p) == APR_SUCCESS;
+}
+
 /* --- the signing keys ----------------------------------------------------------------------------------------------------- */
 
 static apr_status_t load_keys(const lti_toolkeys_t **toolkeys, const apr_array_header_t *paths, apr_pool_t *p, apr_pool_t *ptemp,
@@ -95,24 +121,25 @@ static apr_status_t load_keys(const lti_toolkeys_t **toolkeys, const apr_array_h
     return rv;
 }
 
+static apr_array_header_t *one_place(const char *path, apr_pool_t *p)
+{
+    apr_array_header_t *places = apr_array_make(p, 1, sizeof(lti_place_t));
+
+    APR_ARRAY_PUSH(places, lti_place_t) = (lti_place_t){.text = path};
+    return places;
+}
+
 static apr_status_t generated_key(apr_array_header_t **paths, const lti_server_config_t *conf, apr_pool_t *ptemp, lti_err_t *err)
 {
-    lti_place_t place = {.text = apr_pstrcat(ptemp, conf->state_dir, "/tool-key.pem", NULL)};
-    apr_finfo_t info;
-    apr_status_t rv = apr_stat(&info, place.text, APR_FINFO_TYPE, ptemp);
+    const char *path = key_path(conf, ptemp);
+    char *pem = NULL;
+    apr_status_t rv;
 
-    if (rv != APR_SUCCESS) {
-        char *pem = NULL;
-
-        rv = lti_key_generate_pem(&pem, ptemp, err);
-        if (rv == APR_SUCCESS)
-            rv = write_private(place.text, pem, ptemp, err);
-        if (rv != APR_SUCCESS)
-            return rv;
-    }
-    *paths = apr_array_make(ptemp, 1, sizeof(lti_place_t));
-    APR_ARRAY_PUSH(*paths, lti_place_t) = place;
-    return APR_SUCCESS;
+    *paths = one_place(path, ptemp);
+    if (is_there(path, ptemp))
+        return APR_SUCCESS;
+    rv = lti_key_generate_pem(&pem, ptemp, err);
+    return rv == APR_SUCCESS ? write_private(path, pem, ptemp, err) : rv;
 }
 
 /* --- the secret ------------------------------------------------------------------------------------------------------------- */
@@ -163,46 +190,178 @@ static apr_status_t read_secrets(lti_bytes_t *secrets, int *count, const char *p
     return rv != APR_SUCCESS ? rv : parse_secrets(secrets, count, text, path, err);
 }
 
+/* For other nodes to compare: of each secret 80 bits that are derived from it as its keys are, so that nothing can be derived from them. */
+static apr_status_t make_fingerprint(const char **fingerprint, const lti_bytes_t *secrets, int count, apr_pool_t *p, apr_pool_t *ptemp,
+                                     lti_err_t *err)
+{
+    static const lti_bytes_t nothing = {"", 0};
+    apr_array_header_t *words = apr_array_make(ptemp, count, sizeof(const char *));
+    unsigned char mac[LTI_SHA256_SIZE];
+    int i;
+
+    for (i = 0; i < count; i++) {
+        char *word = apr_palloc(ptemp, FINGERPRINT_BYTES * 8 / 5 + 2);
+        lti_sealer_t *sealer;
+        apr_status_t rv = lti_sealer_create(&sealer, "fingerprint", &secrets[i], 1, ptemp, err);
+
+        if (rv != APR_SUCCESS)
+            return rv;
+        rv = lti_sealer_mac(mac, sealer, &nothing, 1);
+        if (rv != APR_SUCCESS)
+            return lti_fail(err, LTI_E_INTERNAL, rv, "no fingerprint of the secret can be made");
+        lti_base32_encode(word, mac, FINGERPRINT_BYTES);
+        APR_ARRAY_PUSH(words, const char *) = word;
+    }
+    *fingerprint = apr_array_pstrcat(p, words, ' ');
+    return APR_SUCCESS;
+}
+
 static apr_status_t generated_secret(const char **path, const lti_server_config_t *conf, apr_pool_t *ptemp, lti_err_t *err)
 {
-    apr_finfo_t info;
+    const char *text;
 
-    *path = apr_pstrcat(ptemp, conf->state_dir, "/secret", NULL);
-    if (apr_stat(&info, *path, APR_FINFO_TYPE, ptemp) != APR_SUCCESS) {
-        const char *text = lti_crypto_random_text(48, ptemp);
+    *path = secret_path(conf, ptemp);
+    if (is_there(*path, ptemp))
+        return APR_SUCCESS;
+    text = lti_crypto_random_text(48, ptemp);
+    if (text == NULL)
+        return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "the system gives no random bytes");
+    return write_private(*path, apr_pstrcat(ptemp, text, "\n", NULL), ptemp, err);
+}
 
-        if (text == NULL)
-            return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "the system gives no random bytes");
-        return write_private(*path, apr_pstrcat(ptemp, text, "\n", NULL), ptemp, err);
-    }
+/* --- secrets of LTI 1.1 ---------------------------------------------------------------------------------------------------- */
+
+/* They were chosen by people, long ago: the first line of the file, whatever its length. */
+static apr_status_t read_legacy_secret(const char **secret, const char *path, apr_pool_t *p, apr_pool_t *ptemp, lti_err_t *err)
+{
+    char *text = NULL;
+    apr_size_t length;
+    apr_status_t rv = read_file(&text, path, ptemp, err);
+
+    if (rv == APR_ENOENT || rv == APR_ENOTDIR)
+        return lti_fail(err, LTI_E_CONFIG, rv, "%s does not exist: write the shared secret of LTI 1.1 into its first line", path);
+    if (rv != APR_SUCCESS)
+        return rv;
+    length = strcspn(text, "\n");
+    while (length > 0 && is_space(text[length - 1]))
+        length--;
+    if (length == 0)
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL, "the first line of %s is empty: write the shared secret of LTI 1.1 there",
+                        path);
+    *secret = apr_pstrmemdup(p, text, length);
     return APR_SUCCESS;
+}
+
+/* A virtual host has the main server's too: each is read once. */
+static apr_status_t load_legacy_secrets(server_rec *s, apr_pool_t *pconf, apr_pool_t *ptemp, lti_err_t *err)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    for (; s != NULL; s = s->next) {
+        const apr_array_header_t *secrets = mod_lti_config_of(s)->legacy_secrets;
+        int i;
+
+        for (i = 0; rv == APR_SUCCESS && secrets != NULL && i < secrets->nelts; i++) {
+            lti_legacy_secret_t *secret = APR_ARRAY_IDX(secrets, i, lti_legacy_secret_t *);
+
+            if (secret->secret == NULL)
+                rv = read_legacy_secret(&secret->secret, secret->path, pconf, ptemp, err);
+        }
+    }
+    return rv;
+}
+
+static int check_legacy_secrets(server_rec *main_server, apr_pool_t *ptemp)
+{
+    const apr_array_header_t *of_main = mod_lti_config_of(main_server)->legacy_secrets;
+    server_rec *s;
+    int faults = 0;
+
+    for (s = main_server; s != NULL; s = s->next) {
+        const apr_array_header_t *secrets = mod_lti_config_of(s)->legacy_secrets;
+        int i = s != main_server && of_main != NULL ? of_main->nelts : 0;
+
+        for (; secrets != NULL && i < secrets->nelts; i++) {
+            const lti_legacy_secret_t *place = APR_ARRAY_IDX(secrets, i, const lti_legacy_secret_t *);
+            const char *secret;
+            lti_err_t err;
+
+            if (read_legacy_secret(&secret, place->path, ptemp, ptemp, &err) != APR_SUCCESS) {
+                ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: LTILegacySecret %s: %s", place->file,
+                             place->line, place->consumer_key, err.text);
+                faults++;
+            }
+        }
+    }
+    return faults;
 }
 
 /* --- what others call --------------------------------------------------------------------------------------------------------- */
 
-int mod_lti_state_check(const lti_server_config_t *conf, apr_pool_t *ptemp, server_rec *s)
+/* Each with those before it, since together they must differ. */
+static int check_keys(const apr_array_header_t *places, apr_pool_t *ptemp, server_rec *s)
 {
-    int faults = 0, i, count;
+    apr_array_header_t *good = apr_array_make(ptemp, places->nelts, sizeof(lti_place_t));
+    int faults = 0, i;
+
+    for (i = 0; i < places->nelts; i++) {
+        const lti_place_t *place = &APR_ARRAY_IDX(places, i, lti_place_t);
+        const lti_toolkeys_t *toolkeys;
+        lti_err_t err;
+
+        APR_ARRAY_PUSH(good, lti_place_t) = *place;
+        if (load_keys(&toolkeys, good, ptemp, ptemp, &err) == APR_SUCCESS)
+            continue;
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: LTIKeyFile %s: %s", place->file, place->line,
+                     place->text, err.text);
+        faults++;
+        apr_array_pop(good);
+    }
+    return faults;
+}
+
+static int check_secret(const lti_place_t *place, apr_pool_t *ptemp, server_rec *s)
+{
     lti_bytes_t secrets[SECRETS_MAX];
     lti_err_t err;
+    int count;
 
-    for (i = 0; conf->key_files != NULL && i < conf->key_files->nelts; i++) {
-        const lti_place_t *place = &APR_ARRAY_IDX(conf->key_files, i, lti_place_t);
-        apr_array_header_t *one = apr_array_make(ptemp, 1, sizeof(lti_place_t));
-        const lti_toolkeys_t *toolkeys;
+    if (read_secrets(secrets, &count, place->text, ptemp, &err) == APR_SUCCESS)
+        return 0;
+    ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: %s", place->file, place->line, err.text);
+    return 1;
+}
 
-        APR_ARRAY_PUSH(one, lti_place_t) = *place;
-        if (load_keys(&toolkeys, one, ptemp, ptemp, &err) != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: LTIKeyFile %s: %s", place->file,
-                         place->line, place->text, err.text);
-            faults++;
-        }
-    }
-    if (conf->secret_file != NULL && read_secrets(secrets, &count, conf->secret_file->text, ptemp, &err) != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "%s:%d: %s", conf->secret_file->file,
-                     conf->secret_file->line, err.text);
+/* What an earlier start has generated: a fault in it would end a running server at its next reload. */
+static int check_generated(const lti_server_config_t *conf, apr_pool_t *ptemp, server_rec *s)
+{
+    const char *key = key_path(conf, ptemp), *secret = secret_path(conf, ptemp);
+    lti_bytes_t secrets[SECRETS_MAX];
+    const lti_toolkeys_t *toolkeys;
+    lti_err_t err;
+    int faults = 0, count;
+
+    if (conf->key_files == NULL && is_there(key, ptemp) &&
+        load_keys(&toolkeys, one_place(key, ptemp), ptemp, ptemp, &err) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "the tool's key in %s: %s", key, err.text);
         faults++;
     }
+    if (conf->secret_file == NULL && is_there(secret, ptemp) &&
+        read_secrets(secrets, &count, secret, ptemp, &err) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "the secret in %s: %s", secret, err.text);
+        faults++;
+    }
+    return faults;
+}
+
+int mod_lti_state_check(const lti_server_config_t *conf, apr_pool_t *ptemp, server_rec *s)
+{
+    int faults = check_legacy_secrets(s, ptemp) + check_generated(conf, ptemp, s);
+
+    if (conf->key_files != NULL)
+        faults += check_keys(conf->key_files, ptemp, s);
+    if (conf->secret_file != NULL)
+        faults += check_secret(conf->secret_file, ptemp, s);
     return faults;
 }
 
@@ -210,13 +369,13 @@ apr_status_t mod_lti_state_load(lti_runtime_t *runtime, const lti_server_config_
                                 lti_err_t *err)
 {
     apr_array_header_t *keys = conf->key_files;
-    const char *secret_path = conf->secret_file != NULL ? conf->secret_file->text : NULL;
+    const char *secret = conf->secret_file != NULL ? conf->secret_file->text : NULL;
     lti_bytes_t secrets[SECRETS_MAX];
     lti_sealer_t *session = NULL, *state = NULL;
     int count = 0;
     apr_status_t rv = APR_SUCCESS;
 
-    if (keys == NULL || secret_path == NULL) {
+    if (keys == NULL || secret == NULL) {
         rv = apr_dir_make_recursive(conf->state_dir, APR_FPROT_UREAD | APR_FPROT_UWRITE | APR_FPROT_UEXECUTE, ptemp);
         if (rv != APR_SUCCESS)
             return lti_fail(err, LTI_E_CONFIG, rv, "LTIStateDir %s cannot be made: create it, owned by root with mode 0700",
@@ -226,14 +385,18 @@ apr_status_t mod_lti_state_load(lti_runtime_t *runtime, const lti_server_config_
         rv = generated_key(&keys, conf, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = load_keys(&runtime->toolkeys, keys, pconf, ptemp, err);
-    if (rv == APR_SUCCESS && secret_path == NULL)
-        rv = generated_secret(&secret_path, conf, ptemp, err);
+    if (rv == APR_SUCCESS && secret == NULL)
+        rv = generated_secret(&secret, conf, ptemp, err);
     if (rv == APR_SUCCESS)
-        rv = read_secrets(secrets, &count, secret_path, ptemp, err);
+        rv = read_secrets(secrets, &count, secret, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = lti_sealer_create(&session, "session", secrets, count, pconf, err);
     if (rv == APR_SUCCESS)
         rv = lti_sealer_create(&state, "state", secrets, count, pconf, err);
+    if (rv == APR_SUCCESS)
+        rv = make_fingerprint(&runtime->fingerprint, secrets, count, pconf, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = load_legacy_secrets(runtime->server, pconf, ptemp, err);
     runtime->session_sealer = session;
     runtime->state_sealer = state;
     return rv;

@@ -5,7 +5,7 @@
  *   configuration   1 directives fill server and directory configurations (mod_lti_config)
  *                   2 check_config: defaults, cross-checks, key files; all that `apachectl -t` can find
  *   start, reload   3 post_config, parent, root: keys and secret (mod_lti_state)
- *                   4 one anonymous shared segment: kick word | key sets | surplus | rosters
+ *                   4 one anonymous shared segment: kick word | mailbox | key sets | surplus | who may | rosters
  *                   5 base URLs and the runtime for every virtual host
  *                   6 the watchdog's callback (mod_lti_watch)
  *   each child      7 child_init: what threads of this process share
@@ -19,12 +19,16 @@
 #include <http_config.h>
 #include <http_core.h>
 #include <http_log.h>
+#include <http_main.h>
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
 
+#include "lti_admission.h"
+#include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_keys.h"
+#include "lti_mailbox.h"
 #include "lti_snapshot.h"
 #include "lti_surplus.h"
 #include "mod_lti_config.h"
@@ -33,8 +37,14 @@
 #include "mod_lti_identity.h"
 #include "mod_lti_launch.h"
 #include "mod_lti_page.h"
+#include "mod_lti_paths.h"
+#include "mod_lti_response.h"
 #include "mod_lti_state.h"
 #include "mod_lti_watch.h"
+
+/* More than fit are never lost (lti_admission.h). */
+#define DEPLOYMENTS_MAX 8192
+#define ENDED_MAX 8192
 
 #define KICK_BYTES 64 /* a cache line of its own: every launch writes it */
 
@@ -54,6 +64,8 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     int verdict = mod_lti_config_check(&all_platforms, pconf, ptemp, s);
 
     (void)plog;
+    if (mod_lti_environment_check(pconf, s) > 0)
+        verdict = HTTP_INTERNAL_SERVER_ERROR;
     if (all_platforms->nelts > 0 && mod_lti_state_check(mod_lti_config_of(s), ptemp, s) > 0)
         verdict = HTTP_INTERNAL_SERVER_ERROR;
     return verdict;
@@ -61,24 +73,35 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
 
 static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config_t *conf, apr_pool_t *pconf, lti_err_t *err)
 {
-    apr_size_t key_bytes = lti_keycache_size(all_platforms->nelts), surplus_bytes = lti_surplus_size(LTI_SURPLUS_SLOTS);
+    int platforms = all_platforms->nelts;
+    apr_size_t key_bytes = lti_keycache_size(platforms), surplus_bytes = lti_surplus_size(LTI_SURPLUS_SLOTS);
+    apr_size_t mail_bytes = lti_mailbox_size(), admission_bytes = lti_admission_size(platforms, DEPLOYMENTS_MAX, ENDED_MAX);
     apr_size_t roster_bytes = (apr_size_t)conf->shared_memory;
     apr_shm_t *segment = NULL;
-    char *base;
-    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + key_bytes + surplus_bytes + roster_bytes, NULL, pconf);
+    char *at;
+    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + mail_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes, NULL, pconf);
 
     if (rv != APR_SUCCESS)
         return lti_fail(err, LTI_E_CONFIG, rv,
                         "%" APR_INT64_T_FMT " bytes of shared memory are not to be had: lower LTISharedMemory",
                         conf->shared_memory);
-    base = apr_shm_baseaddr_get(segment);
-    runtime->kick = (volatile apr_uint32_t *)(void *)base;
+    at = apr_shm_baseaddr_get(segment);
+    runtime->kick = (volatile apr_uint32_t *)(void *)at;
     *runtime->kick = 0;
-    rv = lti_keycache_create(&runtime->keycache, base + KICK_BYTES, key_bytes, all_platforms->nelts, pconf, err);
+    at += KICK_BYTES;
+    rv = lti_mailbox_format(&runtime->mailbox, at, mail_bytes, pconf, err);
+    at += mail_bytes;
     if (rv == APR_SUCCESS)
-        rv = lti_surplus_format(&runtime->surplus, base + KICK_BYTES + key_bytes, surplus_bytes, pconf, err);
+        rv = lti_keycache_create(&runtime->keycache, at, key_bytes, platforms, pconf, err);
+    at += key_bytes;
     if (rv == APR_SUCCESS)
-        rv = lti_snapshot_format(&runtime->snapshot, base + KICK_BYTES + key_bytes + surplus_bytes, roster_bytes, pconf, err);
+        rv = lti_surplus_format(&runtime->surplus, at, surplus_bytes, pconf, err);
+    at += surplus_bytes;
+    if (rv == APR_SUCCESS)
+        rv = lti_admission_format(&runtime->admission, at, admission_bytes, platforms, DEPLOYMENTS_MAX, ENDED_MAX, pconf, err);
+    at += admission_bytes;
+    if (rv == APR_SUCCESS)
+        rv = lti_snapshot_format(&runtime->snapshot, at, roster_bytes, pconf, err);
     return rv;
 }
 
@@ -119,6 +142,29 @@ static void warn_of_http(server_rec *main_server)
                      refused);
 }
 
+/*
+ * The name of this httpd in the table of nodes: the same after each restart, another one for each httpd that shares the database, though all nodes behind a load
+ * balancer have the same ServerName and the same files, and several httpds may run on one machine.
+ */
+static const char *name_of_node(server_rec *main_server, const lti_server_config_t *conf, apr_pool_t *p)
+{
+    const char *pid_file = ap_pid_fname != NULL ? ap_server_root_relative(p, ap_pid_fname) : NULL;
+    const char *parts[] = {ap_server_root, pid_file != NULL ? pid_file : "", conf->state_dir};
+    lti_bytes_t pieces[sizeof(parts) / sizeof(parts[0])];
+    unsigned char digest[LTI_SHA256_SIZE];
+    char machine[APRMAXHOSTLEN + 1] = "", mark[17];
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        pieces[i] = (lti_bytes_t){parts[i], strlen(parts[i])};
+    memset(digest, 0, sizeof(digest));
+    (void)lti_sha256_pieces(digest, pieces, (int)i);
+    lti_base32_encode(mark, digest, 10);
+    if (apr_gethostname(machine, sizeof(machine), p) != APR_SUCCESS)
+        apr_cpystrn(machine, main_server->server_hostname, sizeof(machine));
+    return apr_psprintf(p, "%.200s:%s", machine, mark);
+}
+
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *main_server)
 {
     const lti_server_config_t *conf = mod_lti_config_of(main_server);
@@ -132,6 +178,7 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     runtime = apr_pcalloc(pconf, sizeof(*runtime));
     runtime->server = main_server;
     runtime->node = apr_psprintf(pconf, "%s:%" APR_PID_T_FMT, main_server->server_hostname, getpid());
+    runtime->node_name = name_of_node(main_server, conf, pconf);
     if (lti_http_init(&err) != APR_SUCCESS || mod_lti_state_load(runtime, conf, pconf, ptemp, &err) != APR_SUCCESS ||
         make_segment(runtime, conf, pconf, &err) != APR_SUCCESS ||
         mod_lti_watch_setup(runtime, all_platforms, pconf, &err) != APR_SUCCESS) {
@@ -168,13 +215,30 @@ static void child_stopping(apr_pool_t *pchild, int graceful)
     mod_lti_watch_child_stopping();
 }
 
+/* --- addresses ------------------------------------------------------------------------------------------------------------------- */
+
+/* Before anybody reads headers or the address. */
+static int post_read_request(request_rec *r)
+{
+    mod_lti_environment_scrub(r);
+    return mod_lti_paths_take_off(r);
+}
+
+/* Before anybody maps the address; sub-requests come here only. */
+static int pre_translate_name(request_rec *r)
+{
+    if (r->main != NULL)
+        mod_lti_paths_take_off(r);
+    return mod_lti_identity_claim(r);
+}
+
 /* --- end points ----------------------------------------------------------------------------------------------------------------- */
 
 static int let_in(request_rec *r)
 {
     const char *end_point = mod_lti_identity_end_point(r);
 
-    return end_point != NULL && mod_lti_identity_is_open(end_point) ? OK : DECLINED;
+    return end_point != NULL && mod_lti_identity_is_open(end_point) ? OK : mod_lti_identity_check_access(r);
 }
 
 static int handler(request_rec *r)
@@ -190,8 +254,10 @@ static int handler(request_rec *r)
     lti_err_t err;
     apr_size_t i;
 
-    if (name == NULL || r->handler == NULL || strcmp(r->handler, "lti-sync") != 0)
+    if (name == NULL || r->handler == NULL || strcmp(r->handler, "lti-sync") != 0) {
+        mod_lti_environment_before_handler(r);
         return DECLINED;
+    }
     for (i = 0; i < sizeof(end_points) / sizeof(end_points[0]); i++) {
         if (strcmp(name, end_points[i].name) == 0)
             return end_points[i].answer(r);
@@ -210,12 +276,15 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(post_config, NULL, before_watchdog, APR_HOOK_LAST);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_read_request(mod_lti_environment_scrub, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    ap_hook_pre_translate_name(mod_lti_identity_claim, NULL, before_proxy, APR_HOOK_FIRST);
+    ap_hook_post_read_request(post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_pre_translate_name(pre_translate_name, NULL, before_proxy, APR_HOOK_FIRST);
+    ap_hook_translate_name(mod_lti_paths_lead, NULL, before_proxy, APR_HOOK_REALLY_FIRST);
     ap_hook_check_access_ex(let_in, NULL, before_authz, APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authn(mod_lti_identity_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(mod_lti_environment_export, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(handler, NULL, before_proxy, APR_HOOK_FIRST);
     mod_lti_require_register(p);
     mod_lti_environment_register(p);
+    mod_lti_response_register(p);
+    mod_lti_paths_register(p);
 }

@@ -10,6 +10,7 @@
 
 #include "lti_crypto.h"
 #include "lti_http.h"
+#include "lti_mailbox.h"
 #include "lti_refresh.h"
 #include "mod_lti_store.h"
 
@@ -19,6 +20,7 @@ APLOG_USE_MODULE(lti_sync);
 #define TICK apr_time_from_msec(200)
 #define WAIT_FOR_NETWORK apr_time_from_msec(100)
 #define WAIT_FOR_LEAVING apr_time_from_sec(10)
+#define MAIL_PAUSE apr_time_from_sec(1) /* what strangers can cause is written this often at the most */
 
 /* Of this process. The callback's baton lives in pconf; what it makes lives in `pool`, of the watch thread alone. */
 typedef struct watch_t {
@@ -31,6 +33,7 @@ typedef struct watch_t {
     lti_http_options_t http_options;
     lti_http_client_t *client;
     lti_refresh_t *engine;
+    apr_time_t mail_taken_at;
     int failed; /* the engine could not be made: said once */
 } watch_t;
 
@@ -76,7 +79,8 @@ static void log_run(const watch_t *watch, const lti_event_t *event)
     const lti_applied_t *applied = event->applied;
 
     if (event->kind == LTI_EVENT_RUN_FAILED) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+        /* What an administrator wants so is no warning. */
+        ap_log_error(APLOG_MARK, event->err->code == LTI_E_DEPLOYMENT_WITHDRAWN ? APLOG_INFO : APLOG_WARNING, 0, s,
                      "LTI0301: the roster of course %s (%s, context %s) was not refreshed: %s: %s. %s The old roster stays; next "
                      "try in %" APR_TIME_T_FMT " s",
                      course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name, event->err->text,
@@ -115,6 +119,19 @@ static void on_event(void *baton, const lti_event_t *event)
                      "LTI0304: shared memory for rosters is full, requests ask the database instead: %s",
                      event->err != NULL ? event->err->text : "raise LTISharedMemory");
         break;
+    case LTI_EVENT_ADMISSION_FULL:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "LTI0310: shared memory has no place of their own for %s: requests of deployments that do not fit ask the database, and where single "
+                     "people's sessions were ended whole courses or platforms have to launch again. Delete rows of lti_deployment that nobody needs, and end "
+                     "the sessions of a course rather than those of all its people",
+                     event->err->text);
+        break;
+    case LTI_EVENT_SECRET_DIFFERS:
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                     "LTI0311: %s uses another secret than this node (%s): sessions and launches that begin on one are refused by the other. Copy one "
+                     "LTISecretFile to all nodes and reload them",
+                     event->err->text, watch->runtime->node_name);
+        break;
     case LTI_EVENT_STORE_DOWN:
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                      "LTI0305: the database does not answer, rosters are not refreshed until it does: %s. %s",
@@ -144,6 +161,10 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .platforms = watch->platforms,
         .toolkeys = watch->runtime->toolkeys,
         .snapshot = watch->runtime->snapshot,
+        .admission = watch->runtime->admission,
+        .keycache = watch->runtime->keycache,
+        .node_name = watch->runtime->node_name,
+        .fingerprint = watch->runtime->fingerprint,
         .transport = lti_http_transport(watch->client),
         .store = mod_lti_store_engine(conf->db_server, watch->pool),
         .now = mod_lti_store_now,
@@ -187,6 +208,39 @@ static void make_engine(watch_t *watch)
     ap_log_error(APLOG_MARK, APLOG_ERR, err.status, watch->runtime->server, "LTI0307: rosters cannot be refreshed: %s", err.text);
 }
 
+static const char *or_null(const char *text)
+{
+    return *text != '\0' ? text : NULL;
+}
+
+/* Somebody tried a launch of LTI 1.1: for the administrator to see. What cannot be written is not worth trying again: such launches repeat. */
+static void take_mail(watch_t *watch)
+{
+    lti_message_t message;
+    mod_lti_store_t store;
+    apr_pool_t *p;
+    lti_err_t err;
+    apr_time_t now = apr_time_now();
+
+    if ((now - watch->mail_taken_at < MAIL_PAUSE && now >= watch->mail_taken_at) ||
+        !lti_mailbox_take(&message, watch->runtime->mailbox))
+        return;
+    watch->mail_taken_at = now;
+    apr_pool_create(&p, watch->pool);
+    if (mod_lti_store_open(&store, watch->conf->db_server, p, &err) == APR_SUCCESS) {
+        lti_db_hurry(store.db, stopping, watch);
+        if (lti_db_old_launch_seen(store.db, message.texts[0], message.texts[1], or_null(message.texts[2]),
+                                   or_null(message.texts[3]), mod_lti_store_now(), p, &err) == APR_SUCCESS)
+            err.code = LTI_OK;
+        lti_db_hurry(store.db, NULL, NULL);
+        mod_lti_store_close(&store);
+    }
+    if (err.code != LTI_OK)
+        ap_log_error(APLOG_MARK, APLOG_INFO, err.status, watch->runtime->server,
+                     "LTI0221: a launch of LTI 1.1 was not remembered: %s", err.text);
+    apr_pool_destroy(p);
+}
+
 static apr_status_t callback(int state, void *data, apr_pool_t *p)
 {
     watch_t *watch = data;
@@ -200,7 +254,10 @@ static apr_status_t callback(int state, void *data, apr_pool_t *p)
         make_engine(watch);
     /* Stay while transfers move, so that a download is not cut into slices by the timer. */
     while (!stopping(watch) && watch->engine != NULL) {
-        if (lti_refresh_turn(watch->engine, WAIT_FOR_NETWORK) == 0)
+        int busy = lti_refresh_turn(watch->engine, WAIT_FOR_NETWORK);
+
+        take_mail(watch);
+        if (busy == 0)
             break;
     }
     if (stopping(watch) && watch->engine != NULL)
