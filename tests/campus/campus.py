@@ -21,6 +21,7 @@ import argparse
 import signal
 import socket
 import socketserver
+import ssl
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ from http.server import BaseHTTPRequestHandler
 
 import campus_pages as pages
 import campus_protocol as protocol
+import campus_storage as storage
 from campus_keys import Keys
 from campus_protocol import Answer
 from campus_state import ROLES, SEEDS, State
@@ -115,6 +117,8 @@ class Handler(BaseHTTPRequestHandler):
             "course": self.course,
             "open": self.open,
             "frame": self.frame,
+            "storage": lambda *_: self.page(storage.frame(self.campus)),
+            "stranger": lambda *_: self.page(storage.STRANGER),
             "jwks": lambda *_: protocol.json_answer(self.campus.keys.key_set()),
             "auth": self.auth,
             "token": lambda *_: protocol.token(self.campus, form) if self.command == "POST" else Answer(405),
@@ -171,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def frame(self, path, form):
         state = self.campus.state
-        return self.page(pages.frame_page(state.course(form["course"]), state.person(form["person"]), form["link"]))
+        return self.page(pages.frame_page(state.course(form["course"]), state.person(form["person"]), form["link"], storage.in_page(self.campus)))
 
     def open(self, path, form):
         """Sends the browser to the tool's login: by a form (default) or by a redirect (method=get)."""
@@ -202,6 +206,12 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.connections = set()
         super().__init__(address, Handler)
 
+    def get_request(self):
+        request, address = super().get_request()
+        if self.campus.tls is not None:  # the handshake is left to the thread that serves the connection
+            request = self.campus.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        return request, address
+
     def process_request(self, request, client_address):
         self.connections.add(request)
         super().process_request(request, client_address)
@@ -211,7 +221,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
     def close_all(self):
@@ -229,6 +239,8 @@ class Campus:
     def __init__(self, tool_base, port=0, host="127.0.0.1", name="localhost", seed="test", tool_path="/lti", verbose=False):
         self.host, self.port, self.name = host, port, name
         self.verbose = verbose
+        self.tls = None  # an ssl.SSLContext: addresses are https
+        self.site = None  # where its pages are, when not at the issuer: Canvas and others have them on a host of each school
         self.tool = Tool(tool_base, tool_path)
         self.state = State()
         SEEDS[seed](self.state)
@@ -245,6 +257,8 @@ class Campus:
         self.list_inactive = False
         self.faults = {}
         self.forge_signature = False
+        self.storage, self.manners = None, ""  # see campus_storage
+        self.hints_once = True  # as Moodle and Canvas have it
         self.auth_error = None  # an OAuth error code: what every login ends with
         # hooks
         self.tamper_login = None  # parameters -> parameters
@@ -295,7 +309,11 @@ class Campus:
 
     @property
     def issuer(self):
-        return f"http://{self.name}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{self.name}:{self.port}"
+
+    @property
+    def pages_url(self):
+        return self.site or self.issuer
 
     @property
     def auth_url(self):

@@ -6,11 +6,23 @@ import secrets
 
 from jwcrypto import jwk, jws
 
-ALGORITHMS = {"RS256": {"kty": "RSA", "size": 2048}, "ES256": {"kty": "EC", "crv": "P-256"}}
+ALGORITHMS = {"RS256": {"kty": "RSA", "size": 2048}, "ES256": {"kty": "EC", "crv": "P-256"}}  # what every campus has a key for
+MORE = {
+    **{alg: ALGORITHMS["RS256"] for alg in ("RS384", "RS512", "PS256", "PS384", "PS512")},
+    "ES384": {"kty": "EC", "crv": "P-384"},
+    "ES512": {"kty": "EC", "crv": "P-521"},
+    "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
+}
 
 
 def make_key(alg):
-    return jwk.JWK.generate(kid=secrets.token_hex(8), alg=alg, use="sig", **ALGORITHMS[alg])
+    return jwk.JWK.generate(kid=secrets.token_hex(8), alg=alg, use="sig", **(ALGORITHMS | MORE)[alg])
+
+
+def renamed(key, **changes):
+    """The same key with other members in its JWK (None takes one away)."""
+    members = dict(key.export(as_dict=True), kid=secrets.token_hex(8), **changes)
+    return jwk.JWK(**{name: value for name, value in members.items() if value is not None})
 
 
 @functools.cache
@@ -41,6 +53,6 @@ class Keys:
         protected.update(header or {})
         protected = {name: value for name, value in protected.items() if value is not None}
         token = jws.JWS(json.dumps(claims, ensure_ascii=False).encode())
-        token.allowed_algs = list(ALGORITHMS) + ["RS384", "RS512", "PS256", "HS256"]
+        token.allowed_algs = [*ALGORITHMS, *MORE, "HS256"]
         token.add_signature(key, protected=json.dumps(protected))
         return token.serialize(compact=True)

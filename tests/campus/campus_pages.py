@@ -128,13 +128,13 @@ def course_page(state, course):
     )
 
 
-def frame_page(course, person, link_name):
+def frame_page(course, person, link_name, more=""):
     link = course.links[link_name]
     query = urllib.parse.urlencode({"course": course.id, "person": person.id, "link": link_name, "target": "iframe"})
     return page(
         link.title,
         f"<h1>{esc(link.title)}</h1><p class='soft'>opened as {esc(person.name)}</p>"
-        f'<iframe id="tool" title="{esc(link.title)}" src="/open?{esc(query)}"></iframe>',
+        f'<iframe id="tool" title="{esc(link.title)}" src="/open?{esc(query)}"></iframe>{more}',
         [(course.title, f"/course/{course.id}")],
     )
 

@@ -83,6 +83,8 @@ def login_parameters(campus, person, course, link, document_target):
         "client_id": campus.tool.client_id,
         "lti_deployment_id": campus.tool.deployment_id,
     }
+    if campus.storage is not None:
+        parameters["lti_storage_target"] = campus.storage
     if campus.tamper_login is not None:
         parameters = campus.tamper_login(parameters)
     return parameters
@@ -100,9 +102,10 @@ class Broken(Exception):
 
 
 def _take_hint(campus, form):
-    """The hint is good once; a wrong login_hint burns it too."""
+    """The hint is good once, unless the campus is told otherwise; a wrong login_hint burns it too."""
+    hint = form.get("lti_message_hint", "")
     with campus.state.lock:
-        entry = campus.hints.pop(form.get("lti_message_hint", ""), None)
+        entry = campus.hints.pop(hint, None) if campus.hints_once else campus.hints.get(hint)
     if entry is None or time.time() - entry[0].made_at > HINT_LIFETIME:
         raise Refused("launch_no_longer_valid", "the message hint is unknown, used or older than five minutes")
     if form.get("login_hint") != entry[0].person_id:
@@ -168,7 +171,7 @@ def id_token_claims(campus, hint, document_target, nonce):
         LTI + "launch_presentation": {
             "document_target": document_target,
             "locale": person.locale,
-            "return_url": f"{campus.issuer}/course/{course.id}",
+            "return_url": f"{campus.pages_url}/course/{course.id}",
         },
         LTI + "custom": dict(link.custom, login=person.login),
     }

@@ -53,6 +53,7 @@ class Form(HTMLParser):
     def __init__(self):
         super().__init__()
         self.action, self.method, self.fields = None, "get", {}
+        self.ended = False
 
     @classmethod
     def of(cls, response):
@@ -68,8 +69,27 @@ class Form(HTMLParser):
         values = dict(attributes)
         if tag == "form" and self.action is None:
             self.action, self.method = values.get("action", ""), values.get("method", "get")
-        elif tag == "input" and values.get("name"):
+        elif tag == "input" and values.get("name") and not self.ended:
             self.fields[values["name"]] = values.get("value", "")
+
+    def handle_endtag(self, tag):
+        self.ended = self.ended or tag == "form"
+
+
+class Page(HTMLParser):
+    """A page of the tool that goes on by a script: what the script works with, and the link that it follows (None if it sends a form)."""
+
+    def __init__(self, response):
+        super().__init__()
+        self.data, self.way = {}, None
+        self.feed(response.text)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if values.get("id") == "lti":
+            self.data = {name[len("data-") :]: value for name, value in values.items() if name.startswith("data-")}
+        elif values.get("id") == "go":
+            self.way = values.get("href")
 
 
 def origin_of(url):
@@ -193,9 +213,10 @@ class Browser:
         return self.get(opened.location) if opened.status == 302 else self.submit(opened.form())
 
     def authorize(self, login):
-        """Goes where the tool sent the browser, by redirect or by form; returns the platform's answer."""
+        """Goes where the tool sent the browser, by redirect, by form or by a page with a link; returns the platform's answer."""
         if login.status == 200:
-            return self.submit(login.form())
+            way = Page(login).way
+            return self.get(way) if way else self.submit(login.form())
         assert login.status in (302, 303), login
         return self.get(login.location)
 

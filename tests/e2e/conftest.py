@@ -38,34 +38,75 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.when == "call" and report.failed:
-        for stage in item.funcargs.get("_stages", []):
+        for stage in [*item.funcargs.get("_stages", []), *item.funcargs.get("_shared_stages", [])]:
             report.sections.append(("error log of httpd", "\n".join(stage.httpd.log_lines()[-60:])))
 
 
-@pytest.fixture
-def _stages():
-    """All stages of a test; closed at its end, when their error logs are judged."""
-    stages = []
-    yield stages
+def close_all(stages):
+    """Ends them and judges their error logs."""
     faults = []
     for stage in stages:
         faults += stage.close()
     assert not faults, "the error log has something to say:\n" + "\n".join(faults)
 
 
-@pytest.fixture
-def make_stage(_stages):
-    """Makes a stage that is not started yet, so that a test can configure it."""
-
+def maker(stages):
     def make(**options):
         if find_module() is None:
             pytest.exit("there is no module: build first, or name it in LTI_MODULE", 2)
         options.setdefault("mpm", os.environ.get("LTI_MPM", "event"))
         stage = Stage(**options)
-        _stages.append(stage)
+        stages.append(stage)
         return stage
 
     return make
+
+
+@pytest.fixture
+def _stages():
+    """All stages of a test; closed at its end."""
+    stages = []
+    yield stages
+    close_all(stages)
+
+
+@pytest.fixture
+def make_stage(_stages):
+    """Makes a stage that is not started yet, so that a test can configure it."""
+    return maker(_stages)
+
+
+@pytest.fixture(scope="module")
+def _shared_stages():
+    """Stages that the tests of a file share; closed after the last."""
+    stages = []
+    yield stages
+    close_all(stages)
+
+
+@pytest.fixture(scope="module")
+def make_shared_stage(_shared_stages):
+    """The same for tables of cases that need no httpd of their own: what one case switches at the campus, it has to switch back."""
+    return maker(_shared_stages)
+
+
+@pytest.fixture(scope="module")
+def make_shared():
+    """The same for stages that all tests of a file share; their error logs are judged at its end."""
+    stages = []
+
+    def make(**options):
+        if find_module() is None:
+            pytest.exit("there is no module: build first, or name it in LTI_MODULE", 2)
+        options.setdefault("mpm", os.environ.get("LTI_MPM", "event"))
+        stages.append(Stage(**options))
+        return stages[-1]
+
+    yield make
+    faults = []
+    for stage in stages:
+        faults += stage.close()
+    assert not faults, "the error log has something to say:\n" + "\n".join(faults)
 
 
 @pytest.fixture

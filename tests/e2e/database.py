@@ -138,7 +138,7 @@ class MariaDB(Server):
         return f"DBDriver mysql\nDBDParams sock={self.root}/sock,dbname={name},user=root"
 
     def execute(self, name, sql):
-        return self.run(self.client, "--no-defaults", "--user=root", f"--socket={self.root}/sock", "-N", "-B", name, "-e", sql)
+        return self.run(self.client, "--no-defaults", "--user=root", f"--socket={self.root}/sock", "--default-character-set=utf8mb4", "-NBr", name, "-e", sql)
 
 
 class Database:

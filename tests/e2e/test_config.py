@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Point 2 and Invariant 9: `apachectl -t` finds what cannot work: file, line, and what to write instead."""
 import re
+import subprocess
 
 import pytest
 
@@ -64,7 +65,16 @@ def key_for_all_eyes(httpd):
     httpd.extra = f"LTIKeyFile {path}"
 
 
-# case -> (change, the line that is named, what the message says)
+def key_that_stands_twice(httpd):
+    pem = subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], capture_output=True, check=True).stdout
+    paths = [httpd.root / "conf/one.pem", httpd.root / "conf/two.pem"]
+    for path in paths:
+        path.write_bytes(pem)
+        path.chmod(0o600)
+    httpd.extra = "\n".join(f"LTIKeyFile {path}" for path in paths)
+
+
+# case -> (change, the line that is named, what the message says). SPEC A-18, Y-01: what a login or a key set would need; S-12: wide times; S-31: keys for all eyes.
 FAULTS = {
     "no client id": (change_platform(LTIClientID=None), "<LTIPlatform", r"LTIClientID"),
     "no issuer": (change_platform(LTIIssuer=None), "<LTIPlatform", r"LTIIssuer"),
@@ -122,6 +132,7 @@ FAULTS = {
     "no application": (lambda h: setattr(h, "module_config", h.module_config.replace("LTIApplication /app/ /cgi/", "")), "<LTIPlatform", r"LTIApplication /app/"),
     "a key that is not there": (unreadable_key, "LTIKeyFile", r"does not exist|cannot be read"),
     "a key that is none": (key_that_is_none, "LTIKeyFile", r"."),
+    "one key in two files": (key_that_stands_twice, "conf/two.pem", r"key 2 is the same as key 1"),
     "a key that others may read": (key_for_all_eyes, "LTIKeyFile", r"0600"),
     "roster access outside a location": (add("LTIRosterAccess all"), "LTIRosterAccess all", r"."),
     "an unknown way to pass": (add('<Location "/app">\nLTIPassIdentity smoke\n</Location>'), "LTIPassIdentity", r"env, headers"),
@@ -175,6 +186,19 @@ def test_configtest_makes_nothing(make_stage):
     httpd = make_stage().httpd
     assert httpd.configtest()[0] == 0
     assert list((httpd.root / "state").iterdir()) == [] and list((httpd.root / "db").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["secret", "tool-key.pem"])
+@pytest.mark.parametrize("fault", ["open to all", "broken"])
+def test_what_an_earlier_start_generated_is_looked_at(make_stage, name, fault):
+    """It would end a running server at its next reload."""
+    httpd = make_stage().httpd
+    path = httpd.root / "state" / name
+    path.write_text("what is short, and no key\n")
+    path.chmod(0o644 if fault == "open to all" else 0o600)
+    code, output = httpd.configtest()
+    assert code != 0 and str(path) in output, output
+    assert re.search("0600" if fault == "open to all" else "shorter|key", output), output
 
 
 def test_module_without_a_platform_does_nothing(make_stage):

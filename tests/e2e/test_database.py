@@ -164,7 +164,8 @@ def test_tables_that_were_lost_are_made_anew(stage):
     """The database was restored from nothing while httpd ran: nobody has to restart it, and nothing of before is shown as today's roster."""
     stage.httpd.allow_log(FAULTS)
     people = dropped_and_promoted(stage)
-    tables = ("lti_context", "lti_sync", "lti_member", "lti_staging", "lti_nonce", "lti_launch", "lti_schema")
+    tables = ("lti_context", "lti_sync", "lti_member", "lti_staging", "lti_nonce", "lti_launch", "lti_schema",
+              "lti_deployment", "lti_revocation", "lti_node", "lti_old_launch")
     for table in tables:
         stage.httpd.store.execute(f"DROP TABLE {table}")
     wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches", 30, 0.5)

@@ -85,7 +85,7 @@ def test_key_set_shows_public_keys_only(still, browser):
 
 
 def test_the_same_launch_again_is_refused(still, browser):
-    """A replay, by the same browser and by another one."""
+    """A replay, by the same browser and by another one (SPEC S-02); a platform that answers one login twice is no exception (SPEC B-12)."""
     form = browser.prepare(still.campus, "BIO1", "zoe")
     kept = dict(browser.cookies)
     assert browser.submit(form).status == 303
@@ -98,6 +98,7 @@ def test_the_same_launch_again_is_refused(still, browser):
 
 
 def test_replay_is_refused_after_a_restart(still, browser):
+    """SPEC S-03: states are sealed and outlive a restart, and so do the nonces."""
     form = browser.prepare(still.campus, "BIO1", "zoe")
     kept = dict(browser.cookies)
     assert browser.submit(form).status == 303

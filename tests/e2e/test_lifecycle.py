@@ -204,6 +204,7 @@ def test_another_secret_ends_all_sessions(quiet):
 
 
 def test_state_directory_is_for_root_only(still):
+    """SPEC S-31."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
     files = list((still.httpd.root / "state").iterdir())

@@ -99,16 +99,20 @@ def test_lti_member_waits_for_the_first_roster_and_then_asks_it(make_stage):
     stage.httpd.expect_log(r"refused with roster-pending")
     stage.httpd.allow_log(r"AH0163")
     stage.campus.faults["nrps"] = {"status": 503, "headers": [("Retry-After", "1")]}
-    stage.configure(extra=PLACE.format(name="member", require="Require lti-member")).start()
+    stage.httpd.put("r/member-or-stranger/index.txt", "member")
+    everybody = PLACE.format(name="member-or-stranger", require="LTIUnauthenticated pass\n    Require lti-member")
+    stage.configure(extra=PLACE.format(name="member", require="Require lti-member") + everybody).start()
     browser = stage.launch("zoe")
     url = stage.url("/r/member/index.txt")
     waiting = browser.get(url)
     assert (waiting.status, waiting.error) == (503, "roster-pending")
+    assert browser.get(stage.url("/r/member-or-stranger/index.txt")).error == "roster-pending"
     stage.httpd.wait_log("LTI0301")
     assert waiting.header("Retry-After") and 'http-equiv="refresh"' in waiting.text
     stage.campus.faults.clear()
     stage.sync_now(stage.launch("ada"))
     wait_for(lambda: browser.get(url).status == 200, "the first roster")
+    assert browser.get(stage.url("/r/member-or-stranger/index.txt")).status == 200
     # Who launches validly but is on no roster is no member (an account administrator, say).
     stage.campus.tamper_claims = lambda claims: dict(claims, sub="u-administrator")
     stranger = stage.launch("ada")

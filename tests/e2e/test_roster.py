@@ -122,6 +122,7 @@ def test_unchanged_roster_writes_nothing(quiet):
 
 
 def test_dropped_student_is_out_at_the_next_request_after_a_refresh(stage):
+    """SPEC S-30, Invariant 3."""
     zoe, ada = stage.launch("zoe"), stage.launch("ada")
     key = stage.wait_roster(ada)
     assert stage.status(zoe)[0] == 200
@@ -448,7 +449,7 @@ def test_platform_that_is_down_keeps_the_roster_and_is_asked_again(stage):
 
 
 def test_token_goes_to_its_own_origin_only(quiet):
-    """Invariant 7: a next link to another origin, on the same machine, gets no request at all."""
+    """Invariant 7, SPEC S-07: a next link to another origin, on the same machine, gets no request at all."""
     from campus import Campus
 
     quiet.httpd.expect_log(r"LTI0301.*roster-origin")

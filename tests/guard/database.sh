@@ -4,8 +4,8 @@
 set -eu
 cd "${srcdir:-.}"
 bad=0
-tables=$(grep -ho 'lti_[a-z]* (' mod_lti_sync/lti_schema.c | sed 's/ (//' | sort -u)
-made=$(grep -o 'CREATE TABLE[^(]*lti_[a-z]*' mod_lti_sync/lti_schema.c | sed 's/.* //' | sort -u)
+tables=$(grep -ho 'lti_[a-z_]* (' mod_lti_sync/lti_schema.c | sed 's/ (//' | sort -u)
+made=$(grep -o 'CREATE TABLE[^(]*lti_[a-z_]*' mod_lti_sync/lti_schema.c | sed 's/.* //' | sort -u)
 [ -n "$made" ] || made=$tables
 [ "$(echo "$made" | wc -l)" -ge 6 ] || { echo "database: the tables of lti_schema.c cannot be read"; exit 1; }
 for table in $made; do
