@@ -151,7 +151,12 @@ const lti_err_info_t *lti_err_info(lti_code_t code);
 lti_code_t lti_err_by_name(const char *name);
 
 /** Fills `err` (may be NULL) and returns `status`, so that `return lti_fail(...)` is one line. */
+#ifdef __clang_analyzer__
+/* It does not look into lti_err_set(): so it is told what comes back, and knows a failure from a success. */
+#define lti_fail(err, code, status, ...) (lti_err_set((err), __func__, (code), (status), __VA_ARGS__), (status))
+#else
 #define lti_fail(err, code, status, ...) lti_err_set((err), __func__, (code), (status), __VA_ARGS__)
+#endif
 
 apr_status_t lti_err_set(lti_err_t *err, const char *func, lti_code_t code, apr_status_t status, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

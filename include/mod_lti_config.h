@@ -80,6 +80,7 @@ typedef struct lti_server_config_t {
     apr_array_header_t *course_paths; /* of lti_course_path_t, all applications; NULL unless LTICoursePaths is On for one; made by the check */
     apr_array_header_t *remote_users; /* of lti_place_t: templates of directories, for the check */
     apr_array_header_t *pass_claims; /* of lti_pass_claims_t *: of directories, for the check */
+    int does_tls;          /* mod_ssl serves this host; known when post_config begins */
     server_rec *db_server; /* whose DBDriver serves us; found by the check */
     /* of the main server only */
     const char *state_dir;

@@ -68,8 +68,9 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
         {"state-browser", LTI_ERR_REQUEST, 401,
          "Your browser did not send back the cookie that this tool set. Please allow cookies for this site, or open the "
          "tool in a new window.",
-         "The launch came without the cookie of its login: another browser, cookies switched off, or a login on another "
-         "host name than LTIBaseURL."},
+         "The launch came without the cookie of its login, and nothing else proved the browser: another browser, cookies switched "
+         "off, or a login on another "
+         "host name than LTIBaseURL. See \"Browsers that keep no cookies in frames\" in docs/operations.md."},
     [LTI_E_NONCE_MISMATCH] = {"nonce-mismatch", LTI_ERR_DENIED, 401, OPEN_AGAIN,
                               "The token belongs to another login than its state."},
     [LTI_E_NONCE_USED] = {"nonce-used", LTI_ERR_DENIED, 401, "This launch was used already. " OPEN_AGAIN,
@@ -174,10 +175,10 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
                               "No launch of this course was ever seen, or the key is misspelt."},
     [LTI_E_COURSE_AMBIGUOUS] = {"course-ambiguous", LTI_ERR_REQUEST, 409, "Several courses have this id.",
                                 "context= names more than one course: use course=KEY (LTI_COURSE_KEY)."},
-    [LTI_E_CROSS_SITE] =
-        {"cross-site", LTI_ERR_DENIED, 403, OPEN_AGAIN,
-         "A request that may change something came from another site (Sec-Fetch-Site, Origin): sessions work in frames, so any page could send it in "
-         "this person's name. Where the application protects itself, LTICrossSite allow admits it."},
+    [LTI_E_CROSS_SITE] = {"cross-site", LTI_ERR_DENIED, 403, OPEN_AGAIN,
+                          "A request that may change something came from another site (Sec-Fetch-Site, Origin): sessions work in "
+                          "frames, so any page could send it in "
+                          "this person's name. Where the application protects itself, LTICrossSite allow admits it."},
 
     [LTI_E_HTTP_CONNECT] =
         {"http-connect", LTI_ERR_PLATFORM, 502, TELL_ADMIN,

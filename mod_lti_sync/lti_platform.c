@@ -66,8 +66,10 @@ static const char *find_shared_hosts(const char *issuer)
     static const struct {
         const char *issuer, *hosts;
     } shared[] = {
-        {"https://canvas.instructure.com", "https://*.instructure.com"},      {"https://canvas.beta.instructure.com", "https://*.instructure.com"},
-        {"https://canvas.test.instructure.com", "https://*.instructure.com"}, {"https://blackboard.com", "https://*.blackboard.com"},
+        {"https://canvas.instructure.com", "https://*.instructure.com"},
+        {"https://canvas.beta.instructure.com", "https://*.instructure.com"},
+        {"https://canvas.test.instructure.com", "https://*.instructure.com"},
+        {"https://blackboard.com", "https://*.blackboard.com"},
         {"https://schoology.schoology.com", "https://*.schoology.com"},
     };
 

@@ -255,8 +255,8 @@ static apr_status_t check_course(const lti_run_t *run, lti_deployment_status_t d
         return lti_fail(err, LTI_E_CONFIG, APR_NOTFOUND, "course %s belongs to platform %s, which is not configured any more",
                         course->key, course->platform);
     if (decision != LTI_DEPLOYMENT_ACCEPTED)
-        return lti_fail(err, decision == LTI_DEPLOYMENT_WITHDRAWN ? LTI_E_DEPLOYMENT_WITHDRAWN : LTI_E_DEPLOYMENT_UNKNOWN, APR_EACCES,
-                        "course %s is of deployment %.150s, which may not launch", course->key, course->deployment_id);
+        return lti_fail(err, decision == LTI_DEPLOYMENT_WITHDRAWN ? LTI_E_DEPLOYMENT_WITHDRAWN : LTI_E_DEPLOYMENT_UNKNOWN,
+                        APR_EACCES, "course %s is of deployment %.150s, which may not launch", course->key, course->deployment_id);
     if (course->nrps_url == NULL)
         return lti_fail(err, LTI_E_SERVICE_NONE, APR_NOTFOUND, "no launch of this course offered a roster service");
     return lti_http_check_url(course->nrps_url, SERVICE_URL_MAX, LTI_E_SERVICE_URL, err);

@@ -280,14 +280,16 @@ __attribute__((noinline)) static void add_unusual_header(export_state_t *state, 
                                                          const char *value)
 {
     const char *kept = cut(value, HEADER_MAX, state->encoded, state->r->pool);
+    int is_cut = kept != value;
     apr_size_t length;
 
-    if (kept != value)
+    if (is_cut)
         note_truncated(state, header);
     value = state->encoded ? percent_encode(kept, state->r->pool) : kept;
     length = strlen(value);
     if (state->header_bytes + length + header_length > HEADERS_MAX || state->header_count == HEADER_COUNT_MAX) {
-        note_truncated(state, header);
+        if (!is_cut)
+            note_truncated(state, header);
         return;
     }
     state->header_bytes += length + header_length;
@@ -544,10 +546,11 @@ int mod_lti_environment_check(apr_pool_t *pconf, server_rec *main_server)
 
                 if (take_word(claims, place->text, pconf))
                     continue;
-                ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                             "%s:%d: LTIPassClaims: '%s' is none of the variables; write all, none, or their names without LTI_, such as "
-                             "role course_key custom_*",
-                             place->file, place->line, place->text);
+                ap_log_error(
+                    APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
+                    "%s:%d: LTIPassClaims: '%s' is none of the variables; write all, none, or their names without LTI_, such as "
+                    "role course_key custom_*",
+                    place->file, place->line, place->text);
                 faults++;
             }
         }

@@ -22,9 +22,13 @@ static int hex_value(char c)
 /* Decodes in place: the result is never longer. */
 static apr_status_t decode(char *text, lti_err_t *err)
 {
+    apr_size_t length = strlen(text);
     const char *in = text;
     char *out = text;
 
+    /* Tokens have nothing to decode. */
+    if (memchr(text, '%', length) == NULL && memchr(text, '+', length) == NULL)
+        in = out = text + length;
     while (*in != '\0') {
         if (*in == '%') {
             int high = hex_value(in[1]), low = high < 0 ? -1 : hex_value(in[2]);

@@ -27,9 +27,6 @@
 
 APLOG_USE_MODULE(lti_sync);
 
-#define SYNC_PAUSE apr_time_from_sec(30)  /* launches make a course due this long after its last success at the soonest */
-#define RETRY_PAUSE apr_time_from_sec(30) /* and this long, times the failures in a row, after a failure */
-#define RETRY_PAUSE_MAX apr_time_from_sec(300)
 #define ERROR_CODE_MAX 64
 
 /* A launch on its way through the steps. */
@@ -240,59 +237,6 @@ static apr_status_t seal_session(passage_t *passage, lti_err_t *err)
                             passage->launch, passage->expires_at, now, p, err);
 }
 
-/*
- * When this launch wants the course's roster to be fetched. A class that opens the tool together is one wish, a platform that
- * fails is not asked more often because many try, and one that asked for patience gets it (Invariant 4). lti_db only ever
- * lowers the time by it.
- */
-static apr_time_t wanted_at(const lti_course_t *course, apr_time_t now)
-{
-    apr_time_t pause;
-
-    if (course == NULL)
-        return now;
-    if (course->failures > 0) {
-        if (course->error_name != NULL && lti_err_by_name(course->error_name) == LTI_E_ROSTER_BUSY)
-            return course->due_at;
-        pause = course->failures < RETRY_PAUSE_MAX / RETRY_PAUSE ? course->failures * RETRY_PAUSE : RETRY_PAUSE_MAX;
-        return now + pause;
-    }
-    return course->succeeded_at + SYNC_PAUSE > now ? course->succeeded_at + SYNC_PAUSE : now;
-}
-
-static apr_status_t note_course(const passage_t *passage, lti_db_t *db, lti_err_t *err)
-{
-    const lti_launch_t *launch = passage->launch;
-    const lti_runtime_t *runtime = passage->conf->runtime;
-    apr_pool_t *p = passage->r->pool;
-    apr_time_t now = launch->launched_at, due_at = now + mod_lti_config_of(runtime->server)->sync_interval;
-    const lti_course_t course = {.key = launch->course_key,
-                                 .platform = passage->platform->name,
-                                 .issuer = launch->issuer,
-                                 .client_id = launch->client_id,
-                                 .deployment_id = launch->deployment_id,
-                                 .context_id = launch->context_id,
-                                 .label = launch->context_label,
-                                 .title = launch->context_title,
-                                 .type = launch->context_type,
-                                 .nrps_url = launch->nrps_url,
-                                 .launched_at = now,
-                                 .state = launch->nrps_url != NULL ? LTI_ROSTER_PENDING : LTI_ROSTER_NONE};
-    lti_course_t *known = NULL;
-    apr_status_t rv = lti_db_course_read(&known, db, launch->course_key, p, err);
-
-    if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
-        return rv;
-    if (rv == APR_NOTFOUND)
-        known = NULL;
-    if (passage->conf->sync_on_launch && launch->nrps_url != NULL)
-        due_at = wanted_at(known, now);
-    rv = lti_db_course_launched_known(db, &course, known, due_at, p, err);
-    if (rv == APR_SUCCESS && launch->nrps_url != NULL && due_at <= now && runtime->kick != NULL)
-        apr_atomic_set32(runtime->kick, 1);
-    return rv;
-}
-
 /* A handle of the same launch may be as old as the token when the nonce goes: it must not outlive the nonce. */
 static apr_time_t nonce_until(const passage_t *passage)
 {
@@ -317,7 +261,7 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_admit(passage->r, store.db, passage->platform, launch, err);
     if (rv == APR_SUCCESS && launch->course_key != NULL)
-        rv = note_course(passage, store.db, err);
+        rv = mod_lti_launch_note_course(launch, passage->conf, store.db, p, err);
     if (rv == APR_SUCCESS && passage->surplus != NULL)
         rv = lti_db_launch_write(store.db, launch->id, launch->course_key != NULL ? launch->course_key : "",
                                  launch->user_id != NULL ? launch->user_id : "", passage->surplus, passage->expires_at, p, err);

@@ -82,7 +82,7 @@ apr_status_t mod_lti_launch_send(request_rec *r, const mod_lti_launch_page_t *pa
                    apr_pstrcat(r->pool, "default-src 'none'; base-uri 'none'; style-src 'nonce-", nonce, "'",
                                page->script != NULL ? "; connect-src 'self'; script-src 'nonce-" : "",
                                page->script != NULL ? nonce : "", page->script != NULL ? "'" : "",
-                               page->ancestors != NULL ? "; frame-ancestors " : "", page->ancestors, NULL));
+                               page->ancestors != NULL ? "; " : "", page->ancestors, NULL));
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, "text/html; charset=utf-8");
     ap_rvputs(

@@ -2,7 +2,7 @@
 /*
  * mod_lti_launch_parts: what the end points of mod_lti_launch share. Internal to that room: mod_lti_launch.c (launch),
  * _login.c, _keys.c (signing keys, jwks), _target.c (where a launch may land), _admit.c (which deployments may), _old.c (LTI 1.1),
- * _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
+ * _course.c (what is kept of its course), _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
  * Request threads only.
  */
 #ifndef MOD_LTI_LAUNCH_PARTS_H
@@ -49,7 +49,7 @@ int mod_lti_launch_redirect(request_rec *r, int status, const char *url);
 typedef struct mod_lti_launch_page_t {
     const char *title, *content;
     const char *script;    /* runs under a nonce, and may ask this origin; NULL: none */
-    const char *ancestors; /* the origins that may frame it (SPEC W-24), NULL: any */
+    const char *ancestors; /* the directive that says who may frame it (SPEC W-24), NULL: anybody */
 } mod_lti_launch_page_t;
 
 /** Sends it, with status 200. LTI_E_INTERNAL. */
@@ -143,6 +143,15 @@ void mod_lti_launch_send_location(request_rec *r, const char *location, const ch
 
 /** What such pages run (_script.c). */
 extern const char mod_lti_launch_script[];
+
+/* --- the course of a launch (_course.c) ------------------------------------------------------------------------------------- */
+
+/**
+ * Stores what the launch tells of its course and when it wants the roster; asks the engine to look if that is now. Launches that say the same within two
+ * seconds, as a class does, tell it once. The launch has a course_key.
+ */
+apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_server_config_t *conf, lti_db_t *db, apr_pool_t *p,
+                                        lti_err_t *err);
 
 /* --- signing keys of platforms (_keys.c) ---------------------------------------------------------------------------------- */
 

@@ -7,16 +7,17 @@
 #include "mod_lti_launch_parts.h"
 
 #include <string.h>
-#include <strings.h>
 #include <apr_strings.h>
 #include <http_log.h>
 #include <http_protocol.h>
 
-#include "lti_http.h"
+#include "lti_csp.h"
 #include "lti_json.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_form.h"
+#include "mod_lti_origin.h"
 #include "mod_lti_page.h"
+#include "mod_lti_response.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -50,9 +51,9 @@ static apr_status_t check_own_script(request_rec *r, const char *base_url, lti_e
 
     if (r->method_number != M_POST)
         return mod_lti_launch_fail_method(r, 1, err);
-    if (site != NULL ? strcmp(site, "same-origin") != 0 : origin == NULL || strcasecmp(origin, base_url) != 0)
-        return lti_fail(err, LTI_E_CROSS_SITE, APR_EACCES, "only a page of %s may send this (SPEC W-21)", base_url);
-    return APR_SUCCESS;
+    if (site != NULL ? strcmp(site, "same-origin") != 0 : origin == NULL)
+        return lti_fail(err, LTI_E_CROSS_SITE, APR_EACCES, "only a page of %.80s may send this (SPEC W-21)", base_url);
+    return mod_lti_origin_check(r, base_url, err);
 }
 
 static int is_in_frame(request_rec *r)
@@ -78,29 +79,6 @@ static int brings_cookies(request_rec *r, const lti_server_config_t *conf)
 int mod_lti_launch_needs_page(request_rec *r, const lti_server_config_t *conf, const lti_login_request_t *login)
 {
     return login->storage_target != NULL || (!login->new_window && is_in_frame(r) && !brings_cookies(r, conf));
-}
-
-/* As browsers write it: without the usual port. */
-static const char *browser_origin(const char *url, apr_pool_t *p)
-{
-    const char *origin = lti_http_origin(url, p), *port = origin != NULL ? strrchr(origin, ':') : NULL;
-
-    if (port != NULL && strcmp(port, strncmp(origin, "https:", 6) == 0 ? ":443" : ":80") == 0)
-        return apr_pstrmemdup(p, origin, (apr_size_t)(port - origin));
-    return origin;
-}
-
-/*
- * Who may frame a page of a launch. The course itself is often on another host than issuer and end points (Canvas, Blackboard): the signed return URL
- * tells it.
- */
-static const char *ancestors_of(const lti_platform_t *platform, const char *return_url, apr_pool_t *p)
-{
-    const char *issuer = browser_origin(platform->issuer, p), *end_point = browser_origin(platform->authorization_endpoint, p),
-               *course = return_url != NULL ? browser_origin(return_url, p) : NULL;
-
-    return apr_pstrcat(p, issuer != NULL ? issuer : "", issuer != NULL ? " " : "", end_point, course != NULL ? " " : "", course,
-                       NULL);
 }
 
 static void send_json(request_rec *r, const char *text)
@@ -155,7 +133,11 @@ static const char *window_section(const char *form, const char *attributes, cons
     return apr_pstrcat(p, "<section id=\"window\" data-title=\"" WINDOW_TITLE "\"", attributes,
                        "><p>Your browser does not let this tool keep its cookies inside a page of your learning platform. In a "
                        "window of its own it works.</p>\n",
-                       form, "<p id=\"opened\" hidden>The tool was opened in a new window.</p>\n", below, "</section>\n", NULL);
+                       form,
+                       "<p id=\"opened\" hidden>The tool was opened in a new window. If you do not see one, let this page open "
+                       "windows, and open the "
+                       "tool from your course again.</p>\n",
+                       below, "</section>\n", NULL);
 }
 
 /* --- the page of a login -------------------------------------------------------------------------------------------------- */
@@ -175,7 +157,7 @@ apr_status_t mod_lti_launch_send_login(request_rec *r, const lti_server_config_t
                                window_section(window_form(conf, platform, login, p), " hidden", "", p), "<div id=\"lti\"",
                                data("end", apr_pstrcat(p, conf->path, "/login", NULL), p),
                                data("cookie", untried ? state->cookie_name : NULL, p), data("probe", PROBE, p),
-                               data("origin", browser_origin(platform->authorization_endpoint, p), p),
+                               data("origin", lti_csp_source(platform->authorization_endpoint, p), p),
                                data("target", state->storage_target, p), data("key", state->storage_key, p),
                                data("value", state->storage_value, p), "></div>\n", NULL),
         .script = mod_lti_launch_script};
@@ -236,8 +218,9 @@ static apr_status_t send_question(const mod_lti_launch_stray_t *stray, request_r
     const lti_login_request_t login = login_of(stray->platform, stray->state);
     const char *text, *below = apr_pstrcat(p, "<p class=\"f\">Code <code>", lti_err_info(cause->code)->name,
                                            "</code>, request <code>", mod_lti_page_request_id(r), "</code></p>\n", NULL);
-    mod_lti_launch_page_t page = {
-        .title = "One moment", .script = mod_lti_launch_script, .ancestors = ancestors_of(stray->platform, stray->return_url, p)};
+    mod_lti_launch_page_t page = {.title = "One moment",
+                                  .script = mod_lti_launch_script,
+                                  .ancestors = mod_lti_response_frame_ancestors(r, stray->platform, stray->return_url)};
     apr_status_t rv = lti_handle_make(&text, &handle, conf->runtime->state_sealer, base_url, p, err);
 
     if (rv != APR_SUCCESS)
@@ -245,7 +228,7 @@ static apr_status_t send_question(const mod_lti_launch_stray_t *stray, request_r
     page.content = apr_pstrcat(p, "<p id=\"wait\">The tool is being opened.</p>\n",
                                window_section(window_form(conf, stray->platform, &login, p), "", below, p), "<div id=\"lti\"",
                                data("end", apr_pstrcat(p, conf->path, "/launch", NULL), p),
-                               data("origin", browser_origin(stray->platform->authorization_endpoint, p), p),
+                               data("origin", lti_csp_source(stray->platform->authorization_endpoint, p), p),
                                data("target", stray->state->storage_target, p), data("key", stray->state->storage_key, p),
                                data("handle", text, p), "></div>\n", NULL);
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0260: %s%s: asks the storage of platform %s (request %s)", cause->text,
@@ -257,7 +240,7 @@ int mod_lti_launch_ask_browser(const mod_lti_launch_stray_t *stray, request_rec 
                                const char *base_url, const lti_err_t *err)
 {
     const lti_login_request_t login = login_of(stray->platform, stray->state);
-    mod_lti_page_aside_t aside = {.platform = stray->platform, .return_url = stray->return_url};
+    mod_lti_page_aside_t aside = {.platform = stray->platform};
     const char *policy;
     lti_err_t failure;
     int status;
@@ -269,12 +252,15 @@ int mod_lti_launch_ask_browser(const mod_lti_launch_stray_t *stray, request_rec 
     }
     if (!stray->state->new_window)
         aside.content = window_form(conf, stray->platform, &login, r->pool);
+    if (stray->state->new_window || login.login_hint == NULL)
+        aside.return_url = stray->return_url; /* else there is one button, the one that helps */
     status = mod_lti_page_refuse_with(r, "LTI0263", err, &aside);
+    /* There is none with a page of the administrator's. */
     policy = apr_table_get(r->err_headers_out, "Content-Security-Policy");
     if (policy != NULL)
         apr_table_setn(
             r->err_headers_out, "Content-Security-Policy",
-            apr_pstrcat(r->pool, policy, "; frame-ancestors ", ancestors_of(stray->platform, stray->return_url, r->pool), NULL));
+            apr_pstrcat(r->pool, policy, "; ", mod_lti_response_frame_ancestors(r, stray->platform, stray->return_url), NULL));
     return status;
 }
 

@@ -346,8 +346,7 @@ static int check_generated(const lti_server_config_t *conf, apr_pool_t *ptemp, s
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "the tool's key in %s: %s", key, err.text);
         faults++;
     }
-    if (conf->secret_file == NULL && is_there(secret, ptemp) &&
-        read_secrets(secrets, &count, secret, ptemp, &err) != APR_SUCCESS) {
+    if (conf->secret_file == NULL && is_there(secret, ptemp) && read_secrets(secrets, &count, secret, ptemp, &err) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, err.status, s, "the secret in %s: %s", secret, err.text);
         faults++;
     }

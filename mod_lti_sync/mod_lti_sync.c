@@ -22,6 +22,7 @@
 #include <http_main.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <http_ssl.h>
 #include <mpm_common.h>
 
 #include "lti_admission.h"
@@ -105,12 +106,24 @@ static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config
     return rv;
 }
 
-/* mod_ssl and `ServerName https://...` answer for the scheme through a hook that looks at the server only. */
+/*
+ * mod_ssl asks for more certificates of every server that does TLS, before our post_config: nothing else tells them from the others at start. Its answer to
+ * ap_http_scheme() needs a connection, and dies without one.
+ */
+static int note_tls(server_rec *s, apr_pool_t *p, apr_array_header_t *cert_files, apr_array_header_t *key_files)
+{
+    (void)p;
+    (void)cert_files;
+    (void)key_files;
+    mod_lti_config_of(s)->does_tls = 1;
+    return DECLINED;
+}
+
 static const char *base_url_of(server_rec *s, apr_pool_t *p)
 {
-    request_rec question = {.pool = p, .server = s};
-    const char *scheme = ap_run_http_scheme(&question);
-    apr_port_t usual = ap_run_default_port(&question), port = s->port;
+    int is_https = mod_lti_config_of(s)->does_tls || (s->server_scheme != NULL && strcmp(s->server_scheme, "https") == 0);
+    apr_port_t usual = is_https ? DEFAULT_HTTPS_PORT : DEFAULT_HTTP_PORT, port = s->port;
+    const char *scheme = is_https ? "https" : "http";
 
     if (port == 0 && s->addrs != NULL)
         port = s->addrs->host_port;
@@ -273,6 +286,7 @@ static void register_hooks(apr_pool_t *p)
     static const char *const before_authz[] = {"mod_authz_core.c", NULL};
 
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_ssl_add_cert_files(note_tls, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, before_watchdog, APR_HOOK_LAST);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);

@@ -12,6 +12,7 @@ on the campus's own origin even where the page is on another (`Campus.site`). `C
     source       a frame of the same origin answers in place of the one that was asked
     value        get_data gives another value than was put
     forgets      get_data gives null
+    unnamed      capabilities do not tell the frame
 
 "error@get_data" misbehaves with that subject only.
 """
@@ -28,7 +29,7 @@ addEventListener('message', (event) => {
   const manners = !only || asked.subject === 'lti.' + only ? word : '';
   const answer = {subject: asked.subject + '.response', message_id: asked.message_id};
   const place = event.origin + ' ' + asked.key;
-  const kept = ['put_data', 'get_data'].map((word) => ({subject: 'lti.' + word, frame: %(frame)s}));
+  const kept = ['put_data', 'get_data'].map((word) => ({subject: 'lti.' + word, ...(manners === 'unnamed' ? {} : {frame: %(frame)s})}));
   if (asked.subject === 'lti.capabilities') {
     answer.supported_messages = [{subject: 'lti.capabilities'}, ...kept];
     event.source.postMessage(answer, event.origin);

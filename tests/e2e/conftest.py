@@ -90,25 +90,6 @@ def make_shared_stage(_shared_stages):
     return maker(_shared_stages)
 
 
-@pytest.fixture(scope="module")
-def make_shared():
-    """The same for stages that all tests of a file share; their error logs are judged at its end."""
-    stages = []
-
-    def make(**options):
-        if find_module() is None:
-            pytest.exit("there is no module: build first, or name it in LTI_MODULE", 2)
-        options.setdefault("mpm", os.environ.get("LTI_MPM", "event"))
-        stages.append(Stage(**options))
-        return stages[-1]
-
-    yield make
-    faults = []
-    for stage in stages:
-        faults += stage.close()
-    assert not faults, "the error log has something to say:\n" + "\n".join(faults)
-
-
 @pytest.fixture
 def stage(make_stage):
     """A started stage with the usual configuration: rosters every two seconds."""

@@ -93,10 +93,11 @@ class SecureStage(Stage):
         httpd.module_config = f"LTIStateDir {httpd.root}/state\nLTIApplication /app/ /cgi/\nLTISync Off\nLTICAFile {self.authority.ca}"
 
     def start(self):
+        self.httpd.allow_log("AH01873: Init: Session Cache is not configured")
         self.httpd.extra = f"""LoadModule ssl_module {MODULES}/mod_ssl.so
 Listen 127.0.0.1:{self.tls_port}
 <VirtualHost 127.0.0.1:{self.tls_port}>
-ServerName {self.base_url}
+ServerName {TOOL}:{self.tls_port}
 SSLEngine On
 SSLCertificateFile {self.authority.chain}
 SSLCertificateKeyFile {self.authority.key}

@@ -24,9 +24,9 @@ TABLES = ("context", "sync", "member", "staging", "nonce", "launch", "deployment
 
 
 @pytest.fixture(scope="module")
-def site(make_shared):
+def site(make_shared_stage):
     """Two nodes; `first.other` is the second platform, whose administrator is not to be trusted with people of the first."""
-    first, second = make_shared(), make_shared()
+    first, second = make_shared_stage(), make_shared_stage()
     other = Campus(tool_base=first.httpd.base_url, port=free_port())
     other.keys.rotate(keep_old=False)
     other.tool.client_id = "another-tool"

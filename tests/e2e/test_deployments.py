@@ -13,8 +13,8 @@ ODD_IDS = ["d ' OR 1=1 --", 'd "quoted"', "d\\n%s%00", "<script>alert(1)</script
 
 
 @pytest.fixture(scope="module")
-def tool(make_shared):
-    stage = make_shared()
+def tool(make_shared_stage):
+    stage = make_shared_stage()
     return stage.configure(pace="LTISyncInterval 1h", platform=stage.httpd.platform_block(LTIDeployment="ask d-listed")).start()
 
 

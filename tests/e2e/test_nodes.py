@@ -12,9 +12,9 @@ TWO_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def nodes(make_shared):
+def nodes(make_shared_stage):
     """Two nodes on one machine; each made its own signing key and, so far, its own secret."""
-    first, second = make_shared(), make_shared()
+    first, second = make_shared_stage(), make_shared_stage()
     for stage in (first, second):
         stage.configure(pace="LTISync Off", platform=stage.httpd.platform_block(LTIDeployment="ask"), database=first.httpd.database)
         stage.httpd.expect_log(r"LTI0311: node .* uses another secret than this node .* Copy one LTISecretFile")

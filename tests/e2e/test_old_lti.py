@@ -41,8 +41,8 @@ def old_launch(**changes):
 
 
 @pytest.fixture(scope="module")
-def tool(make_shared):
-    return with_tables(make_shared().configure(pace="LTISync Off"))
+def tool(make_shared_stage):
+    return with_tables(make_shared_stage().configure(pace="LTISync Off"))
 
 
 def with_tables(stage):

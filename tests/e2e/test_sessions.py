@@ -67,9 +67,9 @@ def signing_kid(campus):
 
 
 @pytest.fixture(scope="module")
-def nodes(make_shared):
+def nodes(make_shared_stage):
     """A stage and a second node: one secret, two generated keys, one database."""
-    stage = make_shared()
+    stage = make_shared_stage()
     line = f"LTISecretFile {secret_file(stage, secrets.token_urlsafe(48))}"
     platform = stage.httpd.platform_block(LTIDeployment="ask d-1 d-2")
     stage.configure(pace=f"LTISync Off\n{line}", platform=platform).start()
@@ -294,8 +294,8 @@ def test_filled_memory_needs_no_database(make_stage):
 
 
 @pytest.fixture(scope="module")
-def timed(make_shared):
-    return make_shared().configure(pace="LTISync Off\nLTISessionLifetime 3h\nLTISessionIdle 1h").start()
+def timed(make_shared_stage):
+    return make_shared_stage().configure(pace="LTISync Off\nLTISessionLifetime 3h\nLTISessionIdle 1h").start()
 
 
 @pytest.fixture
