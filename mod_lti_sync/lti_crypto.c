@@ -86,6 +86,7 @@ char *lti_base64url_encode(const unsigned char *bytes, apr_size_t size, apr_pool
  * with the value shifted to where it belongs, the three bytes uppermost, and a flag that says "in the alphabet". The flags of a
  * group make FLAGS; whatever is missing there is seen once, at the end.
  */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): an initialiser cannot stand in parentheses */
 #define AT(c, v, shift, flag) [c] = (uint32_t)(v) << (shift) | (flag)
 #define AT4(c, v, s, f) AT((c), (v), s, f), AT((c) + 1, (v) + 1, s, f), AT((c) + 2, (v) + 2, s, f), AT((c) + 3, (v) + 3, s, f)
 #define AT24(c, v, s, f)                                                                                          \

@@ -294,6 +294,7 @@ apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_k
 
     if (members->nelts == 0)
         return APR_SUCCESS;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     batch.members = apr_palloc(ptemp, (apr_size_t)members->nelts * sizeof(batch.members[0]));
     /* The last word on a person counts, and PostgreSQL refuses to replace a row twice in one statement. */
     for (i = 0; i < members->nelts; i++) {

@@ -98,7 +98,7 @@ static int start_queued(lti_http_client_t *client)
 {
     int count = client->queued.count, ended = 0;
 
-    for (; count > 0; count--) {
+    for (; count > 0 && client->queued.first != NULL; count--) {
         transfer_t *transfer = client->queued.first;
         apr_status_t rv;
 

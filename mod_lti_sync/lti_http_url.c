@@ -146,7 +146,7 @@ apr_status_t lti_http_check_url(const char *url, apr_size_t max, lti_code_t code
     if (url != NULL && strlen(url) > max)
         return lti_fail(err, code, APR_EINVAL, "the URL is longer than %lu bytes: %.80s...", (unsigned long)max, url);
     fault = take_apart(&parts, url);
-    if (fault == NULL && strchr(url, '#') != NULL)
+    if (fault == NULL && url != NULL && strchr(url, '#') != NULL)
         fault = "a fragment";
     if (fault != NULL)
         return lti_fail(err, code, APR_EINVAL, "the URL has %s: %s", fault, url == NULL ? "" : url);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <apr_strings.h>
+#include "lti_json_read.h"
 
 static apr_status_t drop_json(void *data)
 {
@@ -84,12 +85,17 @@ apr_status_t lti_json_object(json_t **json, const char *text, apr_size_t size, l
     *json = NULL;
     if (size == 0)
         return lti_fail(err, code, APR_EINVAL, "JSON is expected, but there is nothing");
+    value = lti_json_read(text, size, p);
+    if (value != NULL) {
+        *json = lti_json_own(value, p);
+        return APR_SUCCESS;
+    }
+
     if (memchr(text, '\0', size) != NULL)
         return lti_fail(err, code, APR_EINVAL, "JSON has a NUL byte");
     rv = check_depth(text, size, code, err);
     if (rv != APR_SUCCESS)
         return rv;
-
     value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (value == NULL)
         return fail_parse(&error, code, err);
@@ -117,34 +123,6 @@ char *lti_json_text(const json_t *json, apr_pool_t *p)
     return copy;
 }
 
-/* Length of the UTF-8 character at `s` (RFC 3629: no overlong form, no surrogate, nothing beyond U+10FFFF), 0 if it is none. */
-static int character_length(const unsigned char *s)
-{
-    unsigned char low = 0x80, high = 0xBF;
-    int length, i;
-
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4)
-        return 0;
-    length = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (s[0] == 0xE0)
-        low = 0xA0;
-    else if (s[0] == 0xED)
-        high = 0x9F;
-    else if (s[0] == 0xF0)
-        low = 0x90;
-    else if (s[0] == 0xF4)
-        high = 0x8F;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (i = 2; i < length; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    return length;
-}
-
 int lti_json_is_clean(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -158,7 +136,7 @@ int lti_json_is_clean(const char *text)
             s++;
         if (*s == '\0')
             break;
-        length = character_length(s);
+        length = lti_json_character(s);
         if (length == 0 || *s < 0x20 || *s == 0x7F || (*s == 0xC2 && s[1] < 0xA0))
             return 0;
         s += length;

@@ -123,7 +123,8 @@ static unsigned char *put_text(unsigned char *end, const char *text)
 
     *end++ = (unsigned char)(length >> 8);
     *end++ = (unsigned char)length;
-    memcpy(end, text, length);
+    if (length > 0)
+        memcpy(end, text, length);
     return end + length;
 }
 

@@ -213,7 +213,7 @@ static entry_t *entry_of(lti_diff_t *diff, const char *user_id, int add)
     }
     if (!add)
         return NULL;
-    if (diff->count == diff->room) {
+    if (diff->count == diff->room || diff->places == NULL) {
         if (!grow(diff)) {
             diff->broken = 1;
             return NULL;

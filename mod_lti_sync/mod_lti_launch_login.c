@@ -143,6 +143,7 @@ static apr_status_t admit(login_t *login, request_rec *r, const lti_server_confi
 /* To the platform: by a redirect where nothing has to be done first and it is not too long for one. `*status` is for the handler to return. */
 static apr_status_t lead_on(int *status, request_rec *r, const lti_server_config_t *conf, const login_t *login, lti_err_t *err)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): there is a URL; whoever refuses a method never says APR_SUCCESS */
     int needs_page = mod_lti_launch_needs_page(r, conf, &login->request), is_long = strlen(login->url) > LOGIN_URL_MAX;
     const char *way;
     apr_status_t rv = APR_SUCCESS;

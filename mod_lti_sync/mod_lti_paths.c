@@ -98,7 +98,7 @@ static void read_address(request_rec *r, const lti_server_config_t *conf)
     request_rec *from = r->main != NULL ? r->main : r->prev;
     const mod_lti_segment_t *segment = from != NULL ? mod_lti_identity_segment(from) : NULL;
     const char *path = normalize(r, r->parsed_uri.path), *key = NULL, *rest = NULL;
-    const lti_course_path_t *application;
+    const lti_course_path_t *application, *inner;
 
     if (path == NULL)
         return;
@@ -114,6 +114,10 @@ static void read_address(request_rec *r, const lti_server_config_t *conf)
     replace_address(r, rest);
     if (from != NULL)
         return;
+    /* A relative link into an application below this one: its cookies and links are of its own addresses, and so must the browser be. */
+    inner = conf->course_paths->nelts > 1 ? mod_lti_config_course_path(conf->course_paths, rest) : NULL;
+    if (inner != NULL && inner != application)
+        mod_lti_identity_set_lost(r, rest);
     apr_table_setn(r->notes, PREFIX_NOTE, segment->path_prefix);
     clean_referer(r, conf);
 }
@@ -201,14 +205,23 @@ static int ask(request_rec *r, const lti_course_path_t *application, const apr_a
     return mod_lti_paths_offer(r, choices);
 }
 
-/* Our own end points have one address for all courses: the page that calls one says which it is. */
+/*
+ * Our own end points have one address for all courses: the page that calls one says which it is. Where the newest launch wins only one of an application with
+ * plain addresses does; whoever does not say gets the only session that is open.
+ */
 static void bind_end_point(request_rec *r, const lti_server_config_t *conf, const char *end_point)
 {
     const lti_course_path_t *application;
-    const char *key;
+    const char *front, *query, *key, *rest, *path;
 
-    if (mod_lti_identity_segment(r) == NULL && !mod_lti_identity_is_open(end_point) && referer_segment(&application, &key, r, conf))
+    if (mod_lti_identity_segment(r) != NULL || mod_lti_identity_is_open(end_point))
+        return;
+    path = referer_path(&front, &query, r);
+    application = path != NULL ? mod_lti_paths_split(&key, &rest, conf->course_paths, path, r->pool) : NULL;
+    if (application != NULL)
         mod_lti_identity_set_segment(r, make_segment(r, application, key, r->uri));
+    else if (path == NULL || mod_lti_config_course_path(conf->course_paths, path) != NULL)
+        mod_lti_identity_set_lost(r, r->uri);
 }
 
 int mod_lti_paths_lead(request_rec *r)
@@ -228,6 +241,8 @@ int mod_lti_paths_lead(request_rec *r)
     if (path == NULL)
         return DECLINED;
     application = mod_lti_config_course_path(conf->course_paths, path);
+    if (mod_lti_identity_segment(r) != NULL)
+        return lead_to(r, application, mod_lti_identity_segment(r)->key);
     if (referer_segment(&from, &key, r, conf))
         return lead_to(r, application, key);
     sessions = mod_lti_identity_sessions(r);

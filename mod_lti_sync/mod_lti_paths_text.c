@@ -129,16 +129,35 @@ const char *mod_lti_paths_own(apr_size_t *scheme_and_host, const char *url, cons
     return NULL;
 }
 
+/* Many libraries that write addresses encode the tilde. `path` itself where there is none. */
+static const char *decode_tildes(const char *path, apr_pool_t *p)
+{
+    const char *encoded = strcasestr(path, "/%7e");
+    char *plain, *end;
+
+    if (encoded == NULL)
+        return path;
+    plain = end = apr_palloc(p, strlen(path) + 1);
+    while (*path != '\0') {
+        int is_tilde = end > plain && end[-1] == '/' && strncasecmp(path, "%7e", 3) == 0;
+
+        *end++ = is_tilde ? '~' : *path;
+        path += is_tilde ? 3 : 1;
+    }
+    *end = '\0';
+    return plain;
+}
+
 /* `path` may have a query and a fragment behind it. NULL: it stays as it is. */
 static const char *put_back_path(const mod_lti_paths_return_t *back, const char *path, apr_pool_t *p)
 {
     apr_size_t length = strcspn(path, "?#");
-    const char *clean = mod_lti_paths_resolve(apr_pstrmemdup(p, path, length), p), *key, *rest;
-    const lti_course_path_t *application = mod_lti_paths_split(&key, &rest, back->all, clean, p);
+    const char *clean = mod_lti_paths_resolve(apr_pstrmemdup(p, path, length), p), *plain = decode_tildes(clean, p), *key, *rest;
+    const lti_course_path_t *application = mod_lti_paths_split(&key, &rest, back->all, plain, p);
 
     /* The application may have written the segment itself (LTI_PATH_PREFIX). What only looks like one is a path of the application. */
     if (application != NULL && strcmp(key, back->key) == 0)
-        return NULL;
+        return plain == clean ? NULL : apr_pstrcat(p, plain, path + length, NULL);
     application = mod_lti_config_course_path(back->all, clean);
     if (application == NULL)
         return NULL;
@@ -204,18 +223,24 @@ static const char *put_back_cookie_path(const mod_lti_paths_return_t *back, cons
 
     if (*path != '/')
         return NULL;
-    if (mod_lti_config_course_path(back->all, path) != NULL)
-        return put_back_path(back, path, p);
     while (length > 0 && path[length - 1] == '/')
         length--;
-    return mod_lti_config_is_below(application->prefix, path, length)
-               ? mod_lti_paths_join(application, back->key, application->prefix, p)
-               : NULL;
+    /* Above the application, be it in another one: it would not be sent to addresses of this one otherwise. */
+    if ((length == 0 || length < application->length) && mod_lti_config_is_below(application->prefix, path, length))
+        return mod_lti_paths_join(application, back->key, application->prefix, p);
+    return mod_lti_config_course_path(back->all, path) != NULL ? put_back_path(back, path, p) : NULL;
+}
+
+/* 1 if the address may have ended with the segment: then its folder, which cookies without a path are of, is that of all courses. */
+static int ends_with_segment(const mod_lti_paths_return_t *back)
+{
+    return strlen(back->asked) <= (back->application->length > 0 ? back->application->length : 1);
 }
 
 const char *mod_lti_paths_put_back_cookie(const mod_lti_paths_return_t *back, const char *line, apr_pool_t *p)
 {
     const char *result = "", *at = line + strcspn(line, ";"), *kept = line;
+    int has_path = 0;
 
     if (is_for_all_courses(back, line))
         return line;
@@ -233,6 +258,7 @@ const char *mod_lti_paths_put_back_cookie(const mod_lti_paths_return_t *back, co
             while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
                 length--;
             changed = put_back_cookie_path(back, apr_pstrmemdup(p, value, length), p);
+            has_path = *value == '/';
             if (changed != NULL) {
                 result = apr_pstrcat(p, result, apr_pstrmemdup(p, kept, (apr_size_t)(value - kept)), changed, NULL);
                 kept = value + length;
@@ -242,5 +268,8 @@ const char *mod_lti_paths_put_back_cookie(const mod_lti_paths_return_t *back, co
             at += length;
         }
     }
+    if (!has_path && *line != '\0' && ends_with_segment(back))
+        return apr_pstrcat(p, result, kept,
+                           "; Path=", mod_lti_paths_join(back->application, back->key, back->application->prefix, p), NULL);
     return kept == line ? line : apr_pstrcat(p, result, kept, NULL);
 }

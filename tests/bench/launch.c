@@ -234,7 +234,7 @@ static int exchange(int fd, const request_t *request)
             wanted = (size_t)(head_end - answer) + 4 + (length != NULL && length < head_end ? strtoul(length + 17, NULL, 10) : 0);
         }
     }
-    return atoi(answer + 9);
+    return (int)strtol(answer + 9, NULL, 10);
 }
 
 static void *pour(void *unused)
@@ -294,6 +294,11 @@ static void post(int port, const char *name, int connections)
     printf("}}\n");
 }
 
+static int number(const char *digits)
+{
+    return (int)strtol(digits, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
     job_t job;
@@ -301,16 +306,16 @@ int main(int argc, char **argv)
     memset(&job, 0, sizeof(job));
     apr_initialize();
     if (argc >= 4 && strcmp(argv[1], "post") == 0)
-        post(atoi(argv[2]), argv[3], argc > 4 ? atoi(argv[4]) : 8);
+        post(number(argv[2]), argv[3], argc > 4 ? number(argv[4]) : 8);
     else if (argc >= 4 && strcmp(argv[1], "rsa") == 0) {
-        job.seconds = atof(argv[2]);
+        job.seconds = strtod(argv[2], NULL);
         make_signature(&job);
-        printf("%.1f\n", run_all(&job, atoi(argv[3]), verify_all));
+        printf("%.1f\n", run_all(&job, number(argv[3]), verify_all));
     } else if (argc >= 6 && strcmp(argv[1], "insert") == 0) {
-        job.seconds = atof(argv[2]);
+        job.seconds = strtod(argv[2], NULL);
         job.driver = argv[4];
         job.params = argv[5];
-        printf("%.1f\n", run_all(&job, atoi(argv[3]), insert_all));
+        printf("%.1f\n", run_all(&job, number(argv[3]), insert_all));
     } else {
         fprintf(stderr, "usage: launch rsa SECONDS WORKERS | insert SECONDS WORKERS DRIVER PARAMS | post PORT FILE CONNECTIONS\n");
         return 2;

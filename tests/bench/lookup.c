@@ -189,7 +189,7 @@ static void lay_out(bench_t *bench, apr_pool_t *p)
 
 int main(int argc, char **argv)
 {
-    bench_t bench = {.people = argc > 1 ? atoi(argv[1]) : 100000, .fixed_size = argc > 2 ? atoi(argv[2]) : 0};
+    bench_t bench = {.people = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 100000, .fixed_size = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0};
     lti_snapshot_writer_t *writer;
     lti_snapshot_usage_t usage;
     apr_pool_t *p;

@@ -212,8 +212,14 @@ DocumentRoot {self.root}/htdocs
 
     def run(self, *arguments):
         command = [HTTPD, "-d", str(self.root), "-f", str(self.conf), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=self.environment())
+
+    def environment(self):
+        """LTI_PRELOAD is the sanitizer's library, for a module that was built with it: what it finds goes to the error log, and the process ends."""
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C", "LTI_TEST_CLOCK": str(self.clock)}
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        if os.environ.get("LTI_PRELOAD"):
+            environment |= {"LD_PRELOAD": os.environ["LTI_PRELOAD"], "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        return environment
 
     def configtest(self):
         """What `apachectl -t` would do: (return code, its output)."""
@@ -231,6 +237,16 @@ DocumentRoot {self.root}/htdocs
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_text()}") from None
         return self
+
+    def start_under(self, *wrapper):
+        """One process in the foreground (-X), run by another program; returns it. Ends with stop(at_once=True)."""
+        self.write()
+        command = [*wrapper, HTTPD, "-d", str(self.root), "-f", str(self.conf), "-X"]
+        with open(self.root / "logs/wrapper.log", "wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment())
+        wait_for(lambda: process.poll() is not None or (is_listening(self.port) and self.pid()), f"httpd under {wrapper[0]} to listen", 120)
+        assert process.poll() is None, (self.root / "logs/wrapper.log").read_text()
+        return process
 
     def pid(self):
         try:

@@ -3,6 +3,7 @@
 import html
 import http.client
 import re
+import socket
 import time
 import urllib.parse
 
@@ -37,6 +38,8 @@ print(dict(pairs).get("body", os.environ.get("LTI_CONTEXT_LABEL", "nobody")))
 SETTINGS = """ProxyPass "/notes/" "http://127.0.0.1:NOTES/notes/"
 ProxyPass "/off/" "http://127.0.0.1:APP/"
 ProxyPass "/raw/" "http://127.0.0.1:APP/" mapping=encoded
+ProxyPass "/socket/" "http://127.0.0.1:SOCKET/" upgrade=websocket
+ScriptAlias "/bare" "ROOT/cgi/answers.cgi"
 LogFormat "%r|%U|%{Referer}i|%{lti-path-prefix}n" paths
 CustomLog logs/paths.log paths
 AllowEncodedSlashes On
@@ -79,9 +82,11 @@ def stage(make_shared_stage, notebook):
     httpd.put("files/missing.shtml", 'nothing here, <!--#echo var="LTI_CONTEXT_LABEL" -->')
     httpd.put("files/parts.shtml", '<!--#include virtual="/cgi/answers.cgi" --> <!--#include virtual="index.shtml" -->')
     httpd.put("parts.shtml", '<!--#include virtual="/cgi/answers.cgi" -->')
-    places = "".join(PLACE.format(name=name, on="On") for name in APPLICATIONS) + PLACE.format(name="off", on="Off")
-    settings = SETTINGS.replace("NOTES", str(notebook.server_port)).replace("APP", str(httpd.app_port))
-    module = f"LTIStateDir {httpd.root}/state\nLTIApplication /notes/ /app/ /cgi /files/ /raw/ /off/"
+    places = "".join(PLACE.format(name=name, on="On") for name in (*APPLICATIONS, "app/below", "bare", "socket")) + PLACE.format(name="off", on="Off")
+    stage.socket_port = free_port()
+    settings = SETTINGS.replace("NOTES", str(notebook.server_port)).replace("APP", str(httpd.app_port)).replace("SOCKET", str(stage.socket_port))
+    settings = settings.replace("ROOT", str(httpd.root))
+    module = f"LTIStateDir {httpd.root}/state\nLTIApplication /notes/ /app/ /cgi /files/ /raw/ /off/ /app/below/ /bare /socket/"
     shared = '<Location "/parts.shtml">\n    Options Includes\n    SetOutputFilter INCLUDES\n</Location>\n'
     stage.configure(pace="LTISync Off", module_config=module + "\nLTISync Off", extra=settings + places + shared)
     for course in stage.campus.state.courses.values():
@@ -89,6 +94,16 @@ def stage(make_shared_stage, notebook):
             course.links[name] = Link(f"rl-{course.label}-{name}", name, f"/{name}/" + ("class.cgi" if name == "cgi" else ""))
     stage.campus.state.enrol("HIS2", "grace", "instructor")
     return stage.start()
+
+
+def read_until(connection, end):
+    connection.settimeout(20)
+    text = b""
+    while not text.endswith(end):
+        chunk = connection.recv(4096)
+        assert chunk, text
+        text += chunk
+    return text.decode()
 
 
 def key_of(url):
@@ -177,6 +192,29 @@ def test_absolute_form_of_the_request_line(stage, two):
     connection.close()
     assert answer.status == 200, body
     assert '"LTI_CONTEXT_LABEL": "BIO1"' in body and first not in body.replace(f"/cgi/~{first}", "")
+
+
+def test_web_socket_with_the_segment_is_of_its_course(stage, two):
+    browser, first, second = two
+    with socket.create_server(("127.0.0.1", stage.socket_port)) as backend:
+        backend.settimeout(20)
+        for key, wanted in ((first, "BIO1"), (second, "HIS2")):
+            lines = [f"GET /socket/~{key}/live?x HTTP/1.1", f"Host: localhost:{stage.httpd.port}", "Connection: Upgrade", "Upgrade: websocket"]
+            lines += [f"Origin: {stage.httpd.base_url}", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+            lines += [f"Cookie: {browser.cookie_header(stage.url('/socket/'))}", "", ""]
+            with socket.create_connection(("127.0.0.1", stage.httpd.port), 20) as client:
+                client.sendall("\r\n".join(lines).encode())
+                accepted, _ = backend.accept()
+                with accepted:
+                    asked = read_until(accepted, b"\r\n\r\n")
+                    accepted.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfrom the backend")
+                    told = read_until(client, b"from the backend")
+                    client.sendall(b"from the browser")
+                    assert read_until(accepted, b"from the browser")
+            assert told.startswith("HTTP/1.1 101 ")
+            assert asked.startswith("GET /live?x HTTP/1.1\r\n")
+            assert f"\r\nX-LTI-Context-Label: {wanted}\r\n" in asked and f"\r\nX-LTI-Path-Prefix: /socket/~{key}\r\n" in asked
+            assert "lti_" not in asked, "our cookies"
 
 
 # --- whose session -------------------------------------------------------------------------------------------------------------------
@@ -441,6 +479,24 @@ def test_answers_say_the_address_of_the_course(stage, two, name, said, told):
     assert [value for value in answer.headers.get_all(name) if not value.startswith("lti_")] == [told.format(**words)]
 
 
+def test_cookie_without_a_path_is_of_the_course_where_the_address_ends_with_it(stage, two):
+    # The folder of "/bare/~key", which browsers take then, is "/bare": that of all courses.
+    browser, first, second = two
+    for key in (first, second):
+        answer = browser.get(stage.url(f"/bare/~{key}?{urllib.parse.urlencode({'Set-Cookie': 'sid=1; HttpOnly'})}"))
+        assert answer.status == 200 and answer.set_cookies == [f"sid=1; HttpOnly; Path=/bare/~{key}"]
+
+
+def test_relative_link_into_an_application_below_leads_to_the_addresses_of_that_one(stage, two):
+    # Otherwise it would have two addresses in one course, and its cookies only at one of them.
+    browser, first, second = two
+    for key, wanted in ((first, "BIO1"), (second, "HIS2")):
+        for method in ("GET", "POST"):
+            answer = browser.request(method, stage.url(f"/app/~{key}/below/echo?x"), headers=[("Referer", stage.url(f"/app/~{first}/"))])
+            assert (answer.status, answer.header("Location")) == (307, f"/app/below/~{key}/echo?x")
+        assert label(stage, browser, f"/app/below/~{key}/echo") == wanted
+
+
 def test_errors_say_the_address_of_the_course_too(stage, two):
     browser, first, _ = two
     query = urllib.parse.urlencode([("Status", "404 Not Found"), ("Set-Cookie", "a=1; Path=/cgi/"), ("Set-Cookie", "b=1; Path=/")])
@@ -511,8 +567,15 @@ def test_end_points_serve_the_course_of_the_page_that_calls_them(stage):
     for key in (first, second, first):
         answer = browser.get(stage.url("/lti/sync"), [("Referer", stage.url(f"/app/~{key}/"))])
         assert answer.status == 200 and answer.json()["course"] == keys[key], answer
+    # No page, or one that should have said it: never a guess.
+    for page in (None, stage.url("/app/"), stage.url(f"/app/x/~{first}/"), f"https://evil.example/app/~{first}/"):
+        for method in ("GET", "POST"):
+            answer = browser.request(method, stage.url("/lti/sync"), headers=[("Referer", page)] if page else [])
+            assert (answer.status, answer.error) == (409, "session-ambiguous")
+    assert browser.get(stage.url("/lti/sync"), [("Referer", stage.url("/off/"))]).status == 200, "there the newest launch wins"
     del browser.cookies[("localhost", f"lti_{first}")]
     assert browser.get(stage.url("/lti/sync"), [("Referer", stage.url(f"/app/~{first}/"))]).status == 401
+    assert browser.get(stage.url("/lti/sync")).json()["course"] == keys[second], "the only one"
 
 
 def test_off_the_newest_launch_wins_and_addresses_are_the_applications_own(stage):

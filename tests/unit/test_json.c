@@ -2,6 +2,7 @@
 /* JSON from outside is one object within limits or an error with the caller's code; clean text is what may stand in a header. */
 #include "test.h"
 #include "lti_json.h"
+#include "lti_json_read.h"
 
 static void one_object_is_parsed(void **state)
 {
@@ -15,6 +16,64 @@ static void one_object_is_parsed(void **state)
     assert_null(lti_json_string(json, "c"));
     assert_null(lti_json_string(json, "absent"));
     assert_string_equal(lti_json_string(json, "d"), "\xC3\xA9{[\"\\");
+}
+
+/* Our own reader takes what platforms send, and gives what jansson gives. */
+static void usual_texts_need_no_jansson(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        " \t\r\n{ } ",
+        "{\"a\":[],\"b\":{},\"c\":[[],[{}]]}",
+        "{\"a\" : [ 1 , -2 , 0 , -0 , 999999999999999999 , -999999999999999999 ] }",
+        "{\"a\":[1.5,-0.25,1e3,2E-2,0.0,-0.0,123456789.123456789]}",
+        "{\"a\":[true,false,null]}",
+        "{\"a\":\"\",\"\":\"b\"}",
+        "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}",
+        "{\"a\":\"https:\\/\\/lms.example.org\\/x\",\"b\\/c\":\"d\"}",
+        "{\"a\":\"\\u0001\\u007f\\u0080\\u07FF\\u0800\\uffff\\ud83e\\udD89\"}",
+        "{\"a\":\"\xC3\xA9\xE5\xB0\x8F\xF0\x9F\xA6\x89\x7F\"}",
+        "{\"\xC3\xA9\":\"x\xC3\xA9\"}",
+        "{\"z\":1,\"a\":2,\"m\":3}",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_t *ours = lti_json_own(lti_json_read(texts[i], strlen(texts[i]), *state), *state);
+        json_t *theirs = lti_json_own(json_loads(texts[i], JSON_REJECT_DUPLICATES, NULL), *state);
+
+        if (ours == NULL || theirs == NULL)
+            fail_msg("not taken: %s", texts[i]);
+        assert_true(json_equal(ours, theirs));
+        assert_string_equal(lti_json_text(ours, *state), lti_json_text(theirs, *state));
+    }
+}
+
+static void odd_texts_are_left_to_jansson(void **state)
+{
+    static const char *const texts[] = {
+        "", " ", "{", "[]", "1", "{}x", "{} {}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\":1 \"b\":2}", "{a:1}", "{'a':1}",
+        "{\"a\":[1,]}", "{\"a\":[1 2]}", "{\"a\":[}", "{\"a\":1,\"a\":1}", "{\"a\":{\"b\":1,\"b\":2}}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":-}",
+        "{\"a\":.5}", "{\"a\":1.}", "{\"a\":1e}", "{\"a\":1e999}", "{\"a\":0x10}", "{\"a\":1234567890123456789}", "{\"a\":tru}", "{\"a\":TRUE}", "{\"a\":nul",
+        "{\"a\":\"", "{\"a\":\"\\\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12\"}", "{\"a\":\"\\u0000\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\ud800x\"}",
+        "{\"a\":\"\\ud800\\u0041\"}", "{\"a\":\"\\udc00\"}", "{\"a\":\"\n\"}", "{\"a\":\"\x01\"}", "{\"a\":\"\xFF\"}", "{\"a\":\"\xC0\x80\"}", "{\"a\":\"\xED\xA0\x80\"}",
+        "{\"a\":\"\xF4\x90\x80\x80\"}", "\xEF\xBB\xBF{}", "{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}",
+    };
+    size_t i, length;
+    const char *good = "{\"a\":[1,\"\\u00e9\xC3\xA9\",{\"b\":1.5}],\"c\":null}";
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (lti_json_read(texts[i], strlen(texts[i]), *state) != NULL)
+            fail_msg("taken: %s", texts[i]);
+    }
+    /* Cut anywhere: a block of exactly that size, so that a sanitizer sees a step beyond it. */
+    for (length = 0; length < strlen(good); length++) {
+        char *part = malloc(length + (length == 0));
+
+        memcpy(part, good, length);
+        assert_null(lti_json_read(part, length, *state));
+        free(part);
+    }
 }
 
 static void what_is_not_one_object_is_refused(void **state)
@@ -336,6 +395,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         POOL_TEST(one_object_is_parsed),
+        POOL_TEST(usual_texts_need_no_jansson),
+        POOL_TEST(odd_texts_are_left_to_jansson),
         POOL_TEST(what_is_not_one_object_is_refused),
         POOL_TEST(numbers_that_trap),
         POOL_TEST(texts_that_parsers_read_differently),

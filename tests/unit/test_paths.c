@@ -205,6 +205,10 @@ static void test_locations_get_the_segment_back(void **state)
         {"/app" SEGMENT "/x", NULL},
         {"/app" SEGMENT, NULL},
         {BASE "/app" SEGMENT "/x", NULL},
+        {"/app/%7E" KEY "/x/%41?~", "/app" SEGMENT "/x/%41?~"},
+        {BASE "/app/%7e" KEY, BASE "/app" SEGMENT},
+        {"/app/%7E" OTHER "/x", "/app" SEGMENT "/%7E" OTHER "/x"},
+        {"/app/x%7E" KEY, "/app" SEGMENT "/x%7E" KEY},
         /* Looks like one and is not this course's: a folder of the application. */
         {"/app/~" OTHER "/x", "/app" SEGMENT "/~" OTHER "/x"},
         /* Elsewhere. */
@@ -285,6 +289,7 @@ static void test_cookies_of_the_application_are_of_one_course(void **state)
         {"sid=1; Path=/off/", NULL},
         {"sid=1; Path=/apple", NULL},
         {"sid=1; Path=/app" SEGMENT "/", NULL},
+        {"sid=1; Path=/app/%7E" KEY "/", "sid=1; Path=/app" SEGMENT "/"},
         /* For all courses, and those that may have no other path. */
         {"lti_" KEY "=1.x; Path=/; Secure", NULL},
         {"__Host-sid=1; Path=/; Secure", NULL},
@@ -299,6 +304,47 @@ static void test_cookies_of_the_application_are_of_one_course(void **state)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_string_equal(mod_lti_paths_put_back_cookie(&back, cases[i].line, *state),
                             cases[i].answer != NULL ? cases[i].answer : cases[i].line);
+}
+
+/* What a browser would send to all courses, or, since its path is of the other application, never. */
+static void test_cookies_of_applications_in_one_another(void **state)
+{
+    static const struct {
+        const char *asked, *line, *answer; /* NULL: stays */
+    } cases[] = {
+        {"/app/deep/x", "sid=1; Path=/", "sid=1; Path=/app/deep" SEGMENT},
+        {"/app/deep/x", "sid=1; Path=/app", "sid=1; Path=/app/deep" SEGMENT},
+        {"/app/deep/x", "sid=1; Path=/app/", "sid=1; Path=/app/deep" SEGMENT},
+        {"/app/deep/x", "sid=1; Path=/app/deep/", "sid=1; Path=/app/deep" SEGMENT "/"},
+        {"/app/deep/x", "sid=1; Path=/app/dee", "sid=1; Path=/app" SEGMENT "/dee"},
+        {"/app/deep/x", "sid=1; Path=/app/deeper", "sid=1; Path=/app" SEGMENT "/deeper"},
+        {"/app/deep/x", "sid=1; Path=/two", "sid=1; Path=/two" SEGMENT},
+        {"/app/deep/", "sid=1", NULL},
+        /* Nothing behind the segment: its folder is that of all courses. */
+        {"/app/deep", "sid=1", "sid=1; Path=/app/deep" SEGMENT},
+        {"/app/deep", "sid=1; Secure; Path=", "sid=1; Secure; Path=; Path=/app/deep" SEGMENT},
+        {"/app/deep", "sid=1; Path=/; HttpOnly", "sid=1; Path=/app/deep" SEGMENT "; HttpOnly"},
+        {"/app/deep", "sid=1; Path=/off", NULL},
+        {"/app/deep", "lti_" KEY "=1.x; Path=/; Secure", NULL},
+        {"/app/deep", "", NULL},
+    };
+    mod_lti_paths_return_t back = way_back(*state);
+    apr_size_t i;
+
+    back.application = mod_lti_config_course_path(back.all, "/app/deep");
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        back.asked = cases[i].asked;
+        assert_string_equal(mod_lti_paths_put_back_cookie(&back, cases[i].line, *state),
+                            cases[i].answer != NULL ? cases[i].answer : cases[i].line);
+    }
+    back.all = whole_site(*state);
+    back.application = mod_lti_config_course_path(back.all, "/");
+    back.asked = "/";
+    assert_string_equal(mod_lti_paths_put_back_cookie(&back, "sid=1", *state), "sid=1; Path=" SEGMENT);
+    assert_string_equal(mod_lti_paths_put_back_cookie(&back, "sid=1; Path=/", *state), "sid=1; Path=" SEGMENT);
+    back.asked = "/page";
+    assert_string_equal(mod_lti_paths_put_back_cookie(&back, "sid=1; Path=/", *state), "sid=1; Path=" SEGMENT);
+    assert_string_equal(mod_lti_paths_put_back_cookie(&back, "sid=1", *state), "sid=1");
 }
 
 static void test_only_our_own_origin_is_ours(void **state)
@@ -327,6 +373,7 @@ int main(void)
         POOL_TEST(test_locations_get_the_segment_back),
         POOL_TEST(test_refresh_gets_the_segment_back),
         POOL_TEST(test_cookies_of_the_application_are_of_one_course),
+        POOL_TEST(test_cookies_of_applications_in_one_another),
         POOL_TEST(test_only_our_own_origin_is_ours),
     };
 
