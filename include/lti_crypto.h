@@ -118,6 +118,7 @@ typedef struct lti_key_t {
     const char *kid; /* never NULL */
     lti_alg_t only;  /* the JWK's "alg", LTI_ALG_UNKNOWN when it had none */
     int is_private;
+    struct lti_key_ready_t *ready; /* what verifications need not set up again; NULL: each does */
 } lti_key_t;
 
 /** 1 if a key of this type, curve and size may be used with `alg` (SPEC J-07, J-08). */

@@ -16,6 +16,9 @@
 #include "lti_err.h"
 #include "lti_platform.h"
 
+/** What the names of the cookies of logins in flight begin with. */
+#define LTI_STATE_COOKIE "__Host-lti-"
+
 #define LTI_STATE_LIFETIME 600 /* seconds */
 #define LTI_HANDLE_LIFETIME 60 /* seconds */
 #define LTI_HINTS_MAX 2048     /* bytes of both hints that travel in a state; longer ones do not */
@@ -40,7 +43,7 @@ typedef struct lti_state_t {
     const char *target;        /* target_link_uri as the login had it */
     const char *deployment_id; /* or NULL */
     apr_time_t created_at;
-    const char *cookie_name;                /* "__Host-lti-" + 8 characters that name this login */
+    const char *cookie_name;                /* LTI_STATE_COOKIE + 8 characters that name this login */
     const char *cookie_value;               /* only when made: the secret */
     unsigned char binding[LTI_SHA256_SIZE]; /* SHA-256 of the secret */
     const char *storage_target;             /* or NULL: no storage, and nothing of the next three */

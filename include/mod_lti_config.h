@@ -38,6 +38,7 @@ typedef struct lti_runtime_t {
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;
+    struct mod_lti_turn_t *turn; /* whose turn it is to write to SQLite; NULL: nobody waits */
     volatile apr_uint32_t *kick; /* in shared memory: raised by a launch or "update now", taken by the watch thread */
     server_rec *server;          /* the main server */
     const char *node;            /* names this generation of this machine in leases and logs */

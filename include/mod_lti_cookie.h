@@ -16,7 +16,7 @@ typedef struct mod_lti_cookie_t {
     apr_size_t value_length;
 } mod_lti_cookie_t;
 
-/** The next cookie at `*at`, which starts as the Cookie header (NULL: none); 0 at the end. Several headers arrive joined by commas. */
+/** The next cookie at `*at`, which starts as the Cookie header (NULL: none); 0 at the end. */
 int mod_lti_cookie_next(mod_lti_cookie_t *cookie, const char **at);
 
 /** The value of the cookie `name`, NULL if absent; in the request's pool. */
@@ -24,9 +24,6 @@ const char *mod_lti_cookie_get(request_rec *r, const char *name);
 
 /** Sets a cookie of this host; `max_age` in seconds, -1: until the browser is closed, 0: expires it. */
 void mod_lti_cookie_set(request_rec *r, const char *name, const char *value, int max_age);
-
-/** What the names of the cookies of logins in flight begin with. */
-#define MOD_LTI_STATE_COOKIE "__Host-lti-"
 
 /** Takes the cookies of sessions (`prefix` and "_") and of logins out of the request, once they were read. */
 void mod_lti_cookie_withhold(request_rec *r, const char *prefix);

@@ -60,8 +60,8 @@ void mod_lti_identity_set_segment(request_rec *r, const mod_lti_segment_t *segme
 const mod_lti_segment_t *mod_lti_identity_segment(request_rec *r);
 
 /**
- * The address should name the course and does not: with several sessions the request is nobody's (LTI_E_SESSION_AMBIGUOUS). `path` is that of the address, as
- * the browser wrote it but normalized.
+ * The address should name the course and does not, or not as the addresses of this application do: without a segment and with several sessions the request is
+ * nobody's (LTI_E_SESSION_AMBIGUOUS). `path` is that of the address, as the browser wrote it but normalized and without a segment.
  */
 void mod_lti_identity_set_lost(request_rec *r, const char *path);
 

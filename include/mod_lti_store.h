@@ -11,11 +11,15 @@
 #include "lti_db.h"
 #include "lti_refresh.h"
 
+/** Whose turn it is to write to SQLite, among all processes of this httpd. */
+typedef struct mod_lti_turn_t mod_lti_turn_t;
+
 /** A borrowed connection. */
 typedef struct mod_lti_store_t {
     lti_db_t *db;
     void *rec; /* ap_dbd_t */
     server_rec *server;
+    mod_lti_turn_t *turn; /* held */
 } mod_lti_store_t;
 
 /** Borrows one for a launch or an administrator's request: it waits its turn. LTI_E_STORE when mod_dbd has none. `p` is for what lives as long as the loan. */
@@ -23,6 +27,19 @@ apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_
 
 /** Gives it back. */
 void mod_lti_store_close(mod_lti_store_t *store);
+
+/** Bytes of shared memory for a turn. */
+apr_size_t mod_lti_store_turn_size(void);
+
+/** Parent, before fork: makes it in `block`, which is 8-aligned; NULL if this system has no such thing. */
+mod_lti_turn_t *mod_lti_store_turn_format(void *block);
+
+/**
+ * Before a short write to SQLite, which has room for one writer: two that meet make one sleep a hundred times longer than a write takes. With other databases,
+ * without a turn (NULL), and after 50 ms it does nothing: it saves time, nothing rests on it. Ends with mod_lti_store_end_turn() or with the loan.
+ */
+void mod_lti_store_take_turn(mod_lti_store_t *store, mod_lti_turn_t *turn);
+void mod_lti_store_end_turn(mod_lti_store_t *store);
 
 /** The same through the breaker; LTI_E_ROSTER_UNAVAILABLE while it is open. Ends with mod_lti_store_lookup_done(). */
 apr_status_t mod_lti_store_lookup_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err);

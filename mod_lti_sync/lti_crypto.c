@@ -245,6 +245,7 @@ typedef struct seal_key_t {
 struct lti_sealer_t {
     EVP_CIPHER *cipher;
     EVP_MAC *mac;
+    EVP_MAC_CTX *mac_ready; /* with the first key; never used itself, only copied */
     int count;
     seal_key_t *keys;
 };
@@ -261,6 +262,7 @@ static apr_status_t free_sealer(void *data)
         OPENSSL_cleanse(sealer->keys[i].mac_key, LTI_SHA256_SIZE);
     }
     EVP_CIPHER_free(sealer->cipher);
+    EVP_MAC_CTX_free(sealer->mac_ready);
     EVP_MAC_free(sealer->mac);
     return APR_SUCCESS;
 }
@@ -290,6 +292,18 @@ static int derive(seal_key_t *key, EVP_KDF *kdf, const char *purpose, lti_bytes_
     return ok;
 }
 
+/* Finding the digest by its name costs more than a short MAC: done once. */
+static int begin_mac(lti_sealer_t *sealer)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    sealer->mac_ready = EVP_MAC_CTX_new(sealer->mac);
+    return sealer->mac_ready != NULL && EVP_MAC_init(sealer->mac_ready, sealer->keys[0].mac_key, LTI_SHA256_SIZE, params) == 1;
+}
+
 apr_status_t lti_sealer_create(lti_sealer_t **sealer, const char *purpose, const lti_bytes_t *secrets, int count, apr_pool_t *p,
                                lti_err_t *err)
 {
@@ -316,6 +330,7 @@ apr_status_t lti_sealer_create(lti_sealer_t **sealer, const char *purpose, const
     for (i = 0; ok && i < count; i++)
         ok = derive(&made->keys[i], kdf, purpose, secrets[i]);
     EVP_KDF_free(kdf);
+    ok = ok && begin_mac(made);
     if (!ok) {
         apr_pool_cleanup_run(p, made, free_sealer);
         return fail_openssl(err, "making the keys of a sealer");
@@ -439,16 +454,12 @@ apr_status_t lti_unseal(unsigned char *out, apr_size_t *out_size, const lti_seal
 
 apr_status_t lti_sealer_mac(unsigned char out[LTI_SHA256_SIZE], const lti_sealer_t *sealer, const lti_bytes_t *pieces, int count)
 {
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(sealer->mac);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
-        OSSL_PARAM_construct_end(),
-    };
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(sealer->mac_ready);
     unsigned char length[8];
     size_t made = 0;
     int i, ok;
 
-    ok = ctx != NULL && EVP_MAC_init(ctx, sealer->keys[0].mac_key, LTI_SHA256_SIZE, params) == 1;
+    ok = ctx != NULL;
     for (i = 0; ok && i < count; i++) {
         length_bytes(length, pieces[i].size);
         ok = EVP_MAC_update(ctx, length, sizeof(length)) == 1 && EVP_MAC_update(ctx, pieces[i].data, pieces[i].size) == 1;

@@ -3,6 +3,7 @@
 #include "lti_crypto.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <apr_strings.h>
@@ -214,14 +215,59 @@ static apr_size_t signature_size(const lti_key_t *key, const algorithm_t *algori
     return algorithm->curve != NULL ? 2 * algorithm->curve->size : (apr_size_t)EVP_PKEY_get_size(key->pkey);
 }
 
-static int verify(const lti_key_t *key, const algorithm_t *algorithm, lti_bytes_t input, const unsigned char *signature,
-                  size_t size)
+/*
+ * Setting a verification up (finding the algorithms by their names, again and again) costs as much as a good part of it. What was set up for the algorithm that
+ * a key is used with first is kept and copied: platforms use one.
+ */
+struct lti_key_ready_t {
+    _Atomic(EVP_MD_CTX *) ctx; /* never used itself: only copied, which any number of threads may do */
+    const algorithm_t *algorithm;
+    atomic_flag taken; /* somebody makes it, or made it */
+};
+
+static EVP_MD_CTX *begin_verifying(const lti_key_t *key, const algorithm_t *algorithm)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_PKEY_CTX *pctx = NULL;
-    int ok = ctx != NULL && EVP_DigestVerifyInit_ex(ctx, &pctx, algorithm->digest, NULL, NULL, key->pkey, NULL) == 1 &&
-             set_padding(pctx, algorithm) && EVP_DigestVerify(ctx, signature, size, input.data, input.size) == 1;
 
+    if (ctx != NULL && EVP_DigestVerifyInit_ex(ctx, &pctx, algorithm->digest, NULL, NULL, key->pkey, NULL) == 1 &&
+        set_padding(pctx, algorithm))
+        return ctx;
+    EVP_MD_CTX_free(ctx);
+    return NULL;
+}
+
+static EVP_MD_CTX *copy_ready(const lti_key_t *key, const algorithm_t *algorithm)
+{
+    struct lti_key_ready_t *ready = key->ready;
+    EVP_MD_CTX *made, *copy;
+
+    if (ready == NULL)
+        return NULL;
+    made = atomic_load_explicit(&ready->ctx, memory_order_acquire);
+    if (made == NULL && !atomic_flag_test_and_set(&ready->taken)) {
+        ready->algorithm = algorithm;
+        made = begin_verifying(key, algorithm);
+        atomic_store_explicit(&ready->ctx, made, memory_order_release);
+    }
+    if (made == NULL || ready->algorithm != algorithm)
+        return NULL;
+    copy = EVP_MD_CTX_new();
+    if (copy != NULL && EVP_MD_CTX_copy_ex(copy, made) == 1)
+        return copy;
+    EVP_MD_CTX_free(copy);
+    return NULL;
+}
+
+static int verify(const lti_key_t *key, const algorithm_t *algorithm, lti_bytes_t input, const unsigned char *signature,
+                  size_t size)
+{
+    EVP_MD_CTX *ctx = copy_ready(key, algorithm);
+    int ok;
+
+    if (ctx == NULL)
+        ctx = begin_verifying(key, algorithm);
+    ok = ctx != NULL && EVP_DigestVerify(ctx, signature, size, input.data, input.size) == 1;
     EVP_MD_CTX_free(ctx);
     return ok;
 }
@@ -286,9 +332,12 @@ apr_status_t lti_key_sign(lti_bytes_t *signature, const lti_key_t *key, lti_alg_
 
 /* --- keys -------------------------------------------------------------------------------------------------------------- */
 
-static apr_status_t free_pkey(void *data)
+static apr_status_t free_key(void *data)
 {
-    EVP_PKEY_free(data);
+    lti_key_t *key = data;
+
+    EVP_MD_CTX_free(atomic_load(&key->ready->ctx));
+    EVP_PKEY_free(key->pkey);
     return APR_SUCCESS;
 }
 
@@ -297,8 +346,10 @@ static lti_key_t *make_key(EVP_PKEY *pkey, const char *kid, int is_private, apr_
 {
     lti_key_t *key = apr_pcalloc(p, sizeof(*key));
 
-    apr_pool_cleanup_register(p, pkey, free_pkey, apr_pool_cleanup_null);
     key->pkey = pkey;
+    key->ready = apr_pcalloc(p, sizeof(*key->ready));
+    atomic_flag_clear(&key->ready->taken);
+    apr_pool_cleanup_register(p, key, free_key, apr_pool_cleanup_null);
     key->kid = kid != NULL ? apr_pstrdup(p, kid) : "";
     key->is_private = is_private;
     return key;

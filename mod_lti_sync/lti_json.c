@@ -129,6 +129,7 @@ int lti_json_is_clean(const char *text)
 
     if (s == NULL)
         return 0;
+    s += lti_json_plain(s, strlen(text));
     while (*s != '\0') {
         int length;
 

@@ -137,6 +137,7 @@ static int skip_plain(reader_t *reader)
 {
     const unsigned char *s = (const unsigned char *)reader->at, *end = (const unsigned char *)reader->end;
 
+    s += lti_json_plain(s, (apr_size_t)(end - s));
     while (s < end) {
         int length = 1;
 

@@ -7,7 +7,6 @@
 #include "lti_http.h"
 #include "lti_json.h"
 
-#define COOKIE_PREFIX "__Host-lti-"
 #define STORAGE_PREFIX "lti_state_"
 #define SHORT_NAME_BYTES 5 /* 8 characters of base32 */
 #define SHORT_NAME_LENGTH 8
@@ -218,7 +217,7 @@ apr_status_t lti_state_make(const char **text, lti_state_t **state, const lti_se
     made->platform = platform->name;
     made->nonce = lti_base64url_encode(random, NONCE_BYTES, p);
     made->created_at = now;
-    made->cookie_name = name_of(COOKIE_PREFIX, short_name, p);
+    made->cookie_name = name_of(LTI_STATE_COOKIE, short_name, p);
     made->cookie_value = make_secret(made->binding, secrets, p);
     if (made->cookie_value == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "SHA-256 failed");
@@ -275,7 +274,7 @@ static lti_state_t *read_record(const unsigned char *record, apr_size_t size, ap
     state->created_at = (apr_time_t)created;
     state->nonce = lti_base64url_encode(at, NONCE_BYTES, p);
     short_name = at += NONCE_BYTES;
-    state->cookie_name = name_of(COOKIE_PREFIX, short_name, p);
+    state->cookie_name = name_of(LTI_STATE_COOKIE, short_name, p);
     at += SHORT_NAME_BYTES;
     memcpy(state->binding, at, LTI_SHA256_SIZE);
     at += LTI_SHA256_SIZE;

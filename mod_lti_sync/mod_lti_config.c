@@ -13,6 +13,7 @@
 #include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_json.h"
+#include "lti_login.h"
 #include "lti_snapshot.h"
 #include "mod_lti_config_parts.h"
 
@@ -348,10 +349,15 @@ static const char *set_base_url(cmd_parms *cmd, void *dir, const char *value)
 
 static const char *set_cookie_name(cmd_parms *cmd, void *dir, const char *value)
 {
+    static const char host_prefix[] = "__Host-";
+    const char *name = value;
+
     (void)dir;
-    if (*value == '\0' || strlen(value) > 32 ||
-        strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != strlen(value))
-        return apr_psprintf(cmd->pool, "'%s' must be letters, digits and dashes, such as lti", value);
+    if (strncmp(value, host_prefix, sizeof(host_prefix) - 1) == 0)
+        name += sizeof(host_prefix) - 1;
+    if (*name == '\0' || strlen(value) > 32 || strncmp(value, LTI_STATE_COOKIE, sizeof(LTI_STATE_COOKIE) - 1) == 0 ||
+        strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name))
+        return apr_psprintf(cmd->pool, "'%s' must be letters, digits and dashes, such as lti or __Host-lti", value);
     mod_lti_config_of(cmd->server)->cookie_name = value;
     return NULL;
 }

@@ -4,6 +4,8 @@
 
 #include <apr_strings.h>
 
+#include "lti_login.h"
+
 #define ATTRIBUTES "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned"
 
 /* Length of what stands between two cookies. */
@@ -16,7 +18,7 @@ static apr_size_t separator(const char *text)
     return (apr_size_t)(at - text);
 }
 
-/* Length of the cookie that begins the text. These go through a sealed session several times faster than strcspn(). */
+/* Length of what stands before the next ';' or ','. These go through a sealed session several times faster than strcspn(). */
 static apr_size_t extent(const char *cookie)
 {
     apr_size_t length = (apr_size_t)(strchrnul(cookie, ';') - cookie);
@@ -25,16 +27,21 @@ static apr_size_t extent(const char *cookie)
     return comma != NULL ? (apr_size_t)(comma - cookie) : length;
 }
 
+/*
+ * A comma ends no cookie here, though httpd joins several headers by one: browsers send one header, and let any host of the domain set a cookie whose value has
+ * commas, which would smuggle in one called __Host-..., that only this host can set.
+ */
 int mod_lti_cookie_next(mod_lti_cookie_t *cookie, const char **at)
 {
     const char *start = *at, *end, *equals;
 
     if (start == NULL)
         return 0;
-    start += separator(start);
+    while (*start == ' ' || *start == '\t' || *start == ';')
+        start++;
     if (*start == '\0')
         return 0;
-    end = start + extent(start);
+    end = strchrnul(start, ';');
     *at = end;
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
@@ -70,7 +77,7 @@ void mod_lti_cookie_set(request_rec *r, const char *name, const char *value, int
 static int is_ours(const char *cookie, const char *prefix, apr_size_t length)
 {
     return (strncmp(cookie, prefix, length) == 0 && cookie[length] == '_') ||
-           strncmp(cookie, MOD_LTI_STATE_COOKIE, sizeof(MOD_LTI_STATE_COOKIE) - 1) == 0;
+           strncmp(cookie, LTI_STATE_COOKIE, sizeof(LTI_STATE_COOKIE) - 1) == 0;
 }
 
 void mod_lti_cookie_withhold(request_rec *r, const char *prefix)
@@ -79,14 +86,14 @@ void mod_lti_cookie_withhold(request_rec *r, const char *prefix)
     apr_size_t length = strlen(prefix);
     char *kept, *end;
 
-    if (header == NULL || (strstr(header, prefix) == NULL && strstr(header, MOD_LTI_STATE_COOKIE) == NULL))
+    if (header == NULL || (strstr(header, prefix) == NULL && strstr(header, LTI_STATE_COOKIE) == NULL))
         return;
     if (is_ours(header, prefix, length) && header[extent(header)] == '\0') {
         apr_table_unset(r->headers_in, "Cookie"); /* the session alone, as often */
         return;
     }
     kept = end = apr_palloc(r->pool, strlen(header) + 1);
-    /* httpd joins several Cookie headers by commas, but a comma may also be part of another application's value: what is kept keeps its separator. */
+    /* Whoever reads them next may take a comma for the end of a cookie, or for a part of its value: ours go either way, and what is kept keeps its separator. */
     for (at = header; *at != '\0';) {
         apr_size_t blanks = separator(at), size = extent(at + blanks);
 

@@ -42,18 +42,34 @@ int mod_lti_identity_check_access(request_rec *r)
     return DECLINED;
 }
 
+/* 1 if the URL `target`, up to `path`, is this site, by its name or by the one that the browser used. */
+static int is_here(request_rec *r, const char *target, const char *path)
+{
+    const char *base = mod_lti_identity_base_url(r), *host = apr_table_get(r->headers_in, "Host");
+    const char *authority = ap_strstr_c(target, "://") + 3;
+    apr_size_t length = (apr_size_t)(path - target);
+
+    if (strlen(base) == length && ap_cstr_casecmpn(target, base, length) == 0)
+        return 1;
+    length = (apr_size_t)(path - authority);
+    return host != NULL && strlen(host) == length && ap_cstr_casecmpn(authority, host, length) == 0;
+}
+
 /* Somebody who is at the place already where strangers are led must not be led there again. */
 static int is_there(request_rec *r, const char *target)
 {
-    const char *base = mod_lti_identity_base_url(r), *path = target;
-    apr_size_t length = strlen(base);
+    const char *path = target;
+    char *plain;
 
-    if (ap_cstr_casecmpn(target, base, length) == 0)
-        path += length;
-    length = strcspn(path, "?#");
-    if (length == 0)
-        return strcmp(r->uri, "/") == 0;
-    return strncmp(r->uri, path, length) == 0 && r->uri[length] == '\0';
+    if (*target != '/') {
+        path = ap_strstr_c(target, "://") + 3;
+        path += strcspn(path, "/?#");
+        if (!is_here(r, target, path))
+            return 0;
+    }
+    plain = apr_pstrmemdup(r->pool, path, strcspn(path, "?#"));
+    (void)ap_unescape_url(plain); /* as the address of the request was */
+    return strcmp(r->uri, *plain != '\0' ? plain : "/") == 0;
 }
 
 /* Nobody is here: the status to return. */

@@ -257,7 +257,9 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
     rv = mod_lti_store_open(&store, passage->conf->db_server, p, err);
     if (rv != APR_SUCCESS)
         return rv;
+    mod_lti_store_take_turn(&store, passage->conf->runtime->turn);
     rv = lti_db_nonce_redeem(store.db, nonce, nonce_until(passage), p, err);
+    mod_lti_store_end_turn(&store);
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_admit(passage->r, store.db, passage->platform, launch, err);
     if (rv == APR_SUCCESS && launch->course_key != NULL)

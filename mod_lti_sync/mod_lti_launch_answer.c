@@ -74,6 +74,8 @@ apr_status_t mod_lti_launch_send(request_rec *r, const mod_lti_launch_page_t *pa
     if (nonce == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there are no random bytes for a page");
     mod_lti_launch_no_store(r);
+    if (page->answers_us)
+        apr_table_setn(r->err_headers_out, "Referrer-Policy", "same-origin");
     /*
      * No form-action: browsers hold it against the redirects behind a form as well, and a platform's own login may lie behind
      * ours.
@@ -124,12 +126,14 @@ static void expire_sessions(request_rec *r)
 /* A link must not sign anybody out: only the button of our own page does. */
 static apr_status_t logout(request_rec *r, lti_err_t *err)
 {
+    static const mod_lti_launch_page_t question = {
+        .title = "Sign out",
+        .content = "<form method=\"post\"><p>This ends your sessions in this tool.</p><p><button>Sign out</button></p></form>",
+        .answers_us = 1};
     apr_status_t rv;
 
     if (r->method_number == M_GET)
-        return mod_lti_launch_send_page(
-            r, "Sign out",
-            "<form method=\"post\"><p>This ends your sessions in this tool.</p><p><button>Sign out</button></p></form>", NULL, err);
+        return mod_lti_launch_send(r, &question, err);
     if (r->method_number != M_POST)
         return mod_lti_launch_fail_method(r, 0, err);
     rv = mod_lti_origin_check(r, mod_lti_identity_base_url(r), err);

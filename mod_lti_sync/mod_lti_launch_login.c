@@ -72,7 +72,7 @@ static apr_status_t read_request(lti_login_request_t *login, mod_lti_form_t **re
 /* Browsers send the older ones of several cookies first (RFC 6265 section 5.4). */
 static void set_state_cookie(request_rec *r, const lti_state_t *state)
 {
-    apr_array_header_t *cookies = mod_lti_launch_cookies(r, MOD_LTI_STATE_COOKIE);
+    apr_array_header_t *cookies = mod_lti_launch_cookies(r, LTI_STATE_COOKIE);
     int i;
 
     for (i = 0; i < cookies->nelts - (STATE_COOKIES_MAX - 1); i++)

@@ -50,6 +50,7 @@ typedef struct mod_lti_launch_page_t {
     const char *title, *content;
     const char *script;    /* runs under a nonce, and may ask this origin; NULL: none */
     const char *ancestors; /* the directive that says who may frame it (SPEC W-24), NULL: anybody */
+    int answers_us;        /* it has a form that comes back to us: under no-referrer browsers would name its origin "null" */
 } mod_lti_launch_page_t;
 
 /** Sends it, with status 200. LTI_E_INTERNAL. */

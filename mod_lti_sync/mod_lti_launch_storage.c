@@ -13,6 +13,7 @@
 
 #include "lti_csp.h"
 #include "lti_json.h"
+#include "lti_login.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_form.h"
 #include "mod_lti_origin.h"
@@ -22,7 +23,7 @@
 
 APLOG_USE_MODULE(lti_sync);
 
-#define PROBE MOD_LTI_STATE_COOKIE "probe" /* set by an answer to a script, to see whether such a cookie comes back */
+#define PROBE LTI_STATE_COOKIE "probe" /* set by an answer to a script, to see whether such a cookie comes back */
 #define PROBE_SECONDS 60
 #define COOKIE_FORM_MAX 1024
 #define PROOF_FORM_MORE (64 * 1024) /* what a handle has besides its token, and the proof */
@@ -72,7 +73,7 @@ static int is_in_frame(request_rec *r)
 /* A cookie that came with the platform's request will come with its next one. */
 static int brings_cookies(request_rec *r, const lti_server_config_t *conf)
 {
-    return mod_lti_launch_cookies(r, MOD_LTI_STATE_COOKIE)->nelts > 0 ||
+    return mod_lti_launch_cookies(r, LTI_STATE_COOKIE)->nelts > 0 ||
            mod_lti_launch_cookies(r, apr_pstrcat(r->pool, conf->cookie_name, "_", NULL))->nelts > 0;
 }
 
@@ -181,7 +182,7 @@ static apr_status_t answer_cookie(request_rec *r, const lti_server_config_t *con
         return rv;
     if (name == NULL)
         return lti_fail(err, LTI_E_PARAMETER_MISSING, APR_EINVAL, "the question names no cookie");
-    of_login = strncmp(name, MOD_LTI_STATE_COOKIE, sizeof(MOD_LTI_STATE_COOKIE) - 1) == 0;
+    of_login = strncmp(name, LTI_STATE_COOKIE, sizeof(LTI_STATE_COOKIE) - 1) == 0;
     if (!of_login && strncmp(name, prefix, strlen(prefix)) != 0)
         return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL, "the question is for a cookie that is none of ours");
     is_probe = strcmp(name, PROBE) == 0;

@@ -95,11 +95,24 @@ static apr_status_t fail_target(const char *fault, const char *target, lti_err_t
     return lti_fail(err, LTI_E_TARGET_NOT_ALLOWED, APR_EACCES, "target_link_uri has %s: %.120s (SPEC K-08)", fault, target);
 }
 
+static int is_same_origin(const char *url, const char *base_url, apr_pool_t *p)
+{
+    apr_size_t length = strlen(base_url);
+    const char *origin, *ours;
+
+    /* The usual: the base URL letter for letter, and its authority ends there. */
+    if (strncmp(url, base_url, length) == 0 && strchr("/?", url[length]) != NULL)
+        return 1;
+    origin = lti_http_origin(url, p);
+    ours = lti_http_origin(base_url, p);
+    return origin != NULL && ours != NULL && strcmp(origin, ours) == 0;
+}
+
 apr_status_t mod_lti_launch_target(const char **destination, const lti_server_config_t *conf, const char *base_url,
                                    const char *target, apr_pool_t *p, lti_err_t *err)
 {
     const char *plain = apr_pstrmemdup(p, target, strcspn(target, "#")); /* a fragment belongs to the page and harms nobody */
-    const char *origin = lti_http_origin(plain, p), *ours = lti_http_origin(base_url, p), *path, *rest, *fault;
+    const char *path, *rest, *fault;
     lti_err_t unfit;
     apr_status_t rv;
 
@@ -109,7 +122,7 @@ apr_status_t mod_lti_launch_target(const char **destination, const lti_server_co
     rv = lti_http_check_url(plain, TARGET_MAX, LTI_E_TARGET_NOT_ALLOWED, &unfit);
     if (rv != APR_SUCCESS)
         return lti_fail(err, LTI_E_TARGET_NOT_ALLOWED, rv, "target_link_uri: %.180s (SPEC K-08)", unfit.text);
-    if (origin == NULL || ours == NULL || strcmp(origin, ours) != 0)
+    if (!is_same_origin(plain, base_url, p))
         return fail_target(apr_pstrcat(p, "another origin than ", base_url, NULL), target, err);
     rest = strstr(target, "://") + 3;
     rest += strcspn(rest, "/?#");

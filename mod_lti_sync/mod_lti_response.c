@@ -2,6 +2,7 @@
 /* What responses made for a person get: Cache-Control and frame-ancestors. */
 #include "mod_lti_response.h"
 
+#include <string.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <http_request.h>
@@ -16,9 +17,23 @@ static ap_filter_rec_t *personal_filter;
 
 /* --- caches ------------------------------------------------------------------------------------------------------------ */
 
+/* 1 if `word` stands there by itself: `private="set-cookie"` is about that header only, and what only contains the word says nothing. */
+static int has_word(const char *control, const char *word)
+{
+    apr_size_t length = strlen(word);
+    const char *at = control;
+
+    while ((at = ap_strcasestr(at, word)) != NULL) {
+        if ((at == control || strchr(", \t", at[-1]) != NULL) && strchr(", \t", at[length]) != NULL)
+            return 1;
+        at += length;
+    }
+    return 0;
+}
+
 static int keeps_out_caches(const char *control)
 {
-    return control != NULL && (ap_strcasestr(control, "private") != NULL || ap_strcasestr(control, "no-store") != NULL);
+    return control != NULL && (has_word(control, "private") || has_word(control, "no-store"));
 }
 
 static void mark_private(request_rec *r)

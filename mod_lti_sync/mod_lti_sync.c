@@ -5,7 +5,7 @@
  *   configuration   1 directives fill server and directory configurations (mod_lti_config)
  *                   2 check_config: defaults, cross-checks, key files; all that `apachectl -t` can find
  *   start, reload   3 post_config, parent, root: keys and secret (mod_lti_state)
- *                   4 one anonymous shared segment: kick word | mailbox | key sets | surplus | who may | rosters
+ *                   4 one anonymous shared segment: kick word | turn | mailbox | key sets | surplus | who may | rosters
  *                   5 base URLs and the runtime for every virtual host
  *                   6 the watchdog's callback (mod_lti_watch)
  *   each child      7 child_init: what threads of this process share
@@ -41,6 +41,7 @@
 #include "mod_lti_paths.h"
 #include "mod_lti_response.h"
 #include "mod_lti_state.h"
+#include "mod_lti_store.h"
 #include "mod_lti_watch.h"
 
 /* More than fit are never lost (lti_admission.h). */
@@ -80,7 +81,7 @@ static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config
     apr_size_t roster_bytes = (apr_size_t)conf->shared_memory;
     apr_shm_t *segment = NULL;
     char *at;
-    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + mail_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes, NULL, pconf);
+    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + mod_lti_store_turn_size() + mail_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes, NULL, pconf);
 
     if (rv != APR_SUCCESS)
         return lti_fail(err, LTI_E_CONFIG, rv,
@@ -90,6 +91,8 @@ static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config
     runtime->kick = (volatile apr_uint32_t *)(void *)at;
     *runtime->kick = 0;
     at += KICK_BYTES;
+    runtime->turn = mod_lti_store_turn_format(at);
+    at += mod_lti_store_turn_size();
     rv = lti_mailbox_format(&runtime->mailbox, at, mail_bytes, pconf, err);
     at += mail_bytes;
     if (rv == APR_SUCCESS)

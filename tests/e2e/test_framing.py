@@ -206,6 +206,9 @@ CACHES = {
     "no-cache": "no-cache, private",
     "private": "private",
     "Private, max-age=60": "Private, max-age=60",
+    'private="set-cookie"': 'private="set-cookie", private',
+    "max-age=60, x-private": "max-age=60, x-private, private",
+    "max-age=60,private": "max-age=60,private",
     "no-store": "no-store",
     "NO-STORE, must-revalidate": "NO-STORE, must-revalidate",
 }

@@ -269,6 +269,7 @@ def test_logout_ends_the_session_by_its_own_button_only(still):
     browser = still.launch("zoe")
     page = browser.get(still.url("/lti/logout"))
     assert page.status == 200 and browser.named("lti_"), "a link signed somebody out"
+    assert page.header("Referrer-Policy") == "same-origin", "browsers would send Origin: null with the button"
     foreign = browser.post(still.url("/lti/logout"), origin="https://evil.example")
     assert (foreign.status, foreign.error) == (403, "cross-site") and browser.named("lti_")
     assert browser.submit(page.form()).status == 200

@@ -17,11 +17,13 @@ def place(make_shared_stage):
     stage = make_shared_stage()
     moodle = stage.httpd.platform_block("moodle", LTIPreset="moodle https://moodle.example.edu", LTIClientID="m-1", LTIIssuer=stage.campus.issuer)
     port = free_port()
-    stage.other = f"http://localhost:{port}"
+    stage.other, stage.hosts_own = f"http://localhost:{port}", free_port()
     stage.configure(
         pace="LTISync Off",
         platform=stage.httpd.platform + "\n" + moodle,
-        extra=f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName {stage.other}\n{stage.httpd.locations}</VirtualHost>",
+        extra=f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName {stage.other}\n{stage.httpd.locations}</VirtualHost>\n"
+        f"Listen 127.0.0.1:{stage.hosts_own}\n<VirtualHost 127.0.0.1:{stage.hosts_own}>\nServerName http://localhost:{stage.hosts_own}\nLTICookieName __Host-lti\n"
+        f"{stage.httpd.locations}</VirtualHost>",
     )
     return stage.start()
 
@@ -300,6 +302,40 @@ def test_proof_of_another_login_of_the_same_browser(place):
     browser, victims, proof = stray(place)
     refused(prove(place, browser, attackers["handle"], proof), 401, "state-browser")
     assert prove(place, browser, victims["handle"], proof).status == 200
+
+
+@pytest.mark.parametrize("text", ["a,{}", "a, {}", ",{}", "a\t,\t{}", "a={}", '"{}'])
+def test_cookie_of_another_host_of_the_domain_proves_nothing(place, text):
+    """SPEC W-01, S-01: any host of the domain may set a cookie whose value has another in it; one called __Host-... only we can."""
+    attacker, victim = Browser(), Browser()
+    form = attacker.prepare(place.campus, "BIO1", "zoe")
+    ((name, secret),) = attacker.named("__Host-lti-").items()
+    victim.set_cookie("x", text.format(f"{name}={secret}"))
+    refused(victim.submit(form), 401, "state-browser")
+    assert attacker.submit(form).status == 303
+    ((name, secret),) = attacker.named("lti_").items()
+    victim.set_cookie("x", text.format(f"{name}={secret}"))
+    refused(victim.get(place.url("/app/echo")), 401, "session-none")
+    assert "," not in text or secret not in victim.get(place.url("/open/echo")).text
+
+
+def test_session_cookie_that_other_hosts_cannot_set(place):
+    """SPEC W-06: LTICookieName __Host-lti; beside the cookies of logins, withheld as well, ended by signing out."""
+    usual, own = place.campus.tool, f"http://localhost:{place.hosts_own}"
+    place.campus.tool = type(usual)(own)
+    try:
+        browser = Browser()
+        browser.start_login(place.campus, "BIO1", "zoe")
+        browser.launch(place.campus, "BIO1", "zoe")
+    finally:
+        place.campus.tool = usual
+    ((name, value),) = browser.named("__Host-lti_").items()
+    assert browser.named("__Host-lti-") and not browser.named("lti_")
+    answer = browser.get(own + "/app/echo")
+    assert answer.status == 200 and "zoe" in answer.text.lower() and value not in answer.text and "__Host-lti" not in answer.text
+    assert ask_cookie(place, browser, name, "/lti/launch", base=own).json() == {"cookie": True}
+    assert browser.post(own + "/lti/logout").status == 200
+    assert not browser.named("__Host-lti_") and browser.named("__Host-lti-")
 
 
 def test_replay_of_a_proof(place):

@@ -9,7 +9,8 @@ import urllib.parse
 import pytest
 from httpd import find_module, wait_for
 from secure import SCHOOL, PLATFORM, TOOL, SecureStage
-from test_browser import CHROMIUM, DRIVER, FLAGS, WAIT, By, find, picture, webdriver
+from test_browser import CHROMIUM, DRIVER, FLAGS, WAIT, By, find, picture, webdriver  # first: it skips where there is no selenium
+from selenium.common.exceptions import StaleElementReferenceException
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
 
@@ -131,7 +132,10 @@ def window_section(driver):
 
     def offered():
         parts = driver.find_elements(By.ID, "window") or driver.find_elements(By.CSS_SELECTOR, "main form[target]")
-        return next((part for part in parts if part.is_displayed()), None)
+        try:
+            return next((part for part in parts if part.is_displayed()), None)
+        except StaleElementReferenceException:
+            return None  # the page of the login has just made room for that of the launch
 
     return wait_for(offered, "the button", WAIT)
 

@@ -13,6 +13,8 @@ PLACES = {
     "welcome": ("LTIUnauthenticated /welcome.txt?why=1", "Require valid-user"),
     "at-itself": ("LTIUnauthenticated /at-itself/class.cgi?echo", "Require valid-user"),
     "at-itself-whole": ("LTIUnauthenticated BASE/at-itself-whole/class.cgi", "Require valid-user"),
+    "at-itself-encoded": ("LTIUnauthenticated /at%2Ditself-encoded/cl%61ss.cgi", "Require valid-user"),
+    "at-itself-elsewhere": ("LTIUnauthenticated OTHER/at-itself-elsewhere/class.cgi", "Require valid-user"),
     "staff-away": (f"LTIUnauthenticated {CAMPUS_PAGE}", "Require lti-role staff"),
     "pass": ("LTIUnauthenticated Pass", "Require all granted"),
     "pass-user": ("LTIUnauthenticated pass", "Require valid-user"),
@@ -26,6 +28,11 @@ PLACES = {
 }
 
 
+def other_name(httpd):
+    """The same place by another name than that of the virtual host."""
+    return f"http://127.0.0.1:{httpd.port}"
+
+
 @pytest.fixture(scope="module")
 def places(make_shared_stage):
     stage = make_shared_stage()
@@ -34,7 +41,7 @@ def places(make_shared_stage):
     for name in sorted(PLACES, key=len, reverse=True):
         lines.append(f'ScriptAlias "/{name}/" "{httpd.root}/cgi/"')
     for name, (unauthenticated, require) in PLACES.items():
-        lines.append(f'<Location "/{name}">\n    AuthType LTI\n    {unauthenticated.replace("BASE", httpd.base_url)}\n    {require}\n</Location>')
+        lines.append(f'<Location "/{name}">\n    AuthType LTI\n    {unauthenticated.replace("BASE", httpd.base_url).replace("OTHER", other_name(httpd))}\n    {require}\n</Location>')
     httpd.put("welcome.txt", "welcome")
     httpd.allow_log(r"AH0163[01]|AH01628")
     return stage.configure(pace="LTISync Off", extra="\n".join(lines)).start()
@@ -54,6 +61,13 @@ def test_stranger_gets_a_page_that_says_where_to_go(places, people, name):
     answer = ask(places, people["nobody"], name)
     assert (answer.status, answer.error) == (401, "session-none"), answer
     assert "from your course" in answer.text and answer.header("WWW-Authenticate") == "LTI"
+
+
+@pytest.mark.parametrize("name", ["at-itself-encoded", "at-itself-elsewhere"])
+def test_nobody_is_led_round_for_ever(places, people, name):
+    nobody = people["nobody"]
+    answer = ask(places, nobody, name, [("Host", f"127.0.0.1:{places.httpd.port}")])
+    assert (answer.status, answer.error) == (401, "session-none"), answer
 
 
 @pytest.mark.parametrize("headers", [[], [("Accept", "text/html,*/*;q=0.8")], [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "iframe"), ("Sec-Fetch-Site", "cross-site")]])
