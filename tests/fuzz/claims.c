@@ -20,7 +20,8 @@ static const lti_expect_t expect = {.platform = &platform,
                                     .now = NOW,
                                     .skew_seconds = 60,
                                     .allow_anonymous = 1,
-                                    .message_types = LTI_MESSAGE_RESOURCE_LINK | LTI_MESSAGE_SUBMISSION_REVIEW | LTI_MESSAGE_DEEP_LINKING};
+                                    .message_types =
+                                        LTI_MESSAGE_RESOURCE_LINK | LTI_MESSAGE_SUBMISSION_REVIEW | LTI_MESSAGE_DEEP_LINKING};
 
 /* Every text of a launch that comes from the token. */
 static const char *const *texts_of(const lti_launch_t *launch, int *count)
@@ -68,8 +69,8 @@ static void check_session(const lti_launch_t *launch, apr_pool_t *p)
     int count, i;
 
     if (sealer == NULL)
-        FUZZ_MUST(lti_sealer_create(&sealer, "session", &(lti_bytes_t){"0123456789abcdef0123456789abcdef", 32}, 1, fuzz_pool(), &err) ==
-                  APR_SUCCESS);
+        FUZZ_MUST(lti_sealer_create(&sealer, "session", &(lti_bytes_t){"0123456789abcdef0123456789abcdef", 32}, 1, fuzz_pool(),
+                                    &err) == APR_SUCCESS);
     memcpy(before, texts_of(launch, &count), sizeof(before));
     name = lti_session_cookie_name(sealer, "lti", launch, p);
     FUZZ_MUST(name != NULL);

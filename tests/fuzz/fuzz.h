@@ -38,12 +38,12 @@ static inline int fuzz_is_clean(const char *text, size_t max)
     return text == NULL || (strlen(text) <= max && lti_json_is_clean(text));
 }
 
-#define FUZZ_MUST(condition)                                                                                                   \
-    do {                                                                                                                       \
-        if (!(condition)) {                                                                                                    \
-            fprintf(stderr, "%s:%d: not kept: %s\n", __FILE__, __LINE__, #condition);                                          \
-            abort();                                                                                                           \
-        }                                                                                                                      \
+#define FUZZ_MUST(condition)                                                          \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not kept: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                  \
+        }                                                                             \
     } while (0)
 
 /** A call that failed has said why, with one of the codes of the table. */

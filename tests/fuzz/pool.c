@@ -36,6 +36,7 @@ void *apr_palloc(apr_pool_t *p, apr_size_t size)
 }
 
 #undef apr_pcalloc
+void *apr_pcalloc(apr_pool_t *p, apr_size_t size);
 void *apr_pcalloc(apr_pool_t *p, apr_size_t size)
 {
     return memset(apr_palloc(p, size), 0, size);
