@@ -2,8 +2,9 @@
 /*
  * The parts of a launch alone, and the load for the whole; tests/bench/launch.py drives it.
  *
- *   launch rsa SECONDS WORKERS                      verifications of an RSA-2048 signature a second, over a text as long as a token
- *   launch insert SECONDS WORKERS DRIVER PARAMS     bare INSERTs into lti_nonce a second, each a transaction of its own
+ *   launch rsa SECONDS WORKERS                      verifies an RSA-2048 signature over a text as long as a token; prints how often a second, and microseconds of
+ *                                                   processor time for each
+ *   launch insert SECONDS WORKERS DRIVER PARAMS     the same for bare INSERTs into lti_nonce, each a transaction of its own
  *   launch post PORT FILE CONNECTIONS               sends the requests of FILE (each behind its length in a line), one at a time on each connection;
  *                                                   prints requests, seconds, and how many were answered with each status
  */
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +34,7 @@
 #define WORKERS_MAX 64
 #define STATUS_MAX 600
 
-static void die(const char *what)
+static void __attribute__((noreturn)) die(const char *what)
 {
     fprintf(stderr, "launch: %s: %s\n", what, strerror(errno));
     exit(1);
@@ -92,11 +94,13 @@ static long insert_all(const job_t *job)
 
     apr_pool_create(&pool, NULL);
     apr_pool_create(&p, pool);
-    if (apr_dbd_init(pool) != APR_SUCCESS || apr_dbd_get_driver(pool, job->driver, &driver) != APR_SUCCESS || apr_dbd_open(driver, pool, job->params, &handle) != APR_SUCCESS)
+    if (apr_dbd_init(pool) != APR_SUCCESS || apr_dbd_get_driver(pool, job->driver, &driver) != APR_SUCCESS ||
+        apr_dbd_open(driver, pool, job->params, &handle) != APR_SUCCESS)
         die("the database cannot be opened");
     if (strcmp(job->driver, "sqlite3") == 0) /* as the module does; the file is in WAL mode since the module made it */
         (void)apr_dbd_query(driver, handle, &affected, "PRAGMA synchronous=NORMAL");
-    if (apr_dbd_prepare(driver, pool, handle, "INSERT INTO lti_nonce (nonce_key, expires_at) VALUES (%s, %lld)", NULL, &statement) != 0)
+    if (apr_dbd_prepare(driver, pool, handle, "INSERT INTO lti_nonce (nonce_key, expires_at) VALUES (%s, %lld)", NULL,
+                        &statement) != 0)
         die("the statement cannot be prepared");
     end = apr_time_now() + (apr_time_t)(job->seconds * APR_USEC_PER_SEC);
     while (apr_time_now() < end) {
@@ -114,8 +118,9 @@ static long insert_all(const job_t *job)
 }
 
 /* Processes, as httpd's children are: apr_dbd has locks that hold within one. */
-static double run_all(job_t *job, int workers, long (*work)(const job_t *))
+static void run_all(job_t *job, int workers, long (*work)(const job_t *))
 {
+    struct rusage used;
     long *counts = mmap(NULL, sizeof(long) * WORKERS_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), sum = 0;
     int i;
 
@@ -140,7 +145,11 @@ static double run_all(job_t *job, int workers, long (*work)(const job_t *))
     }
     for (i = 0; i < workers; i++)
         sum += counts[i];
-    return (double)sum / job->seconds;
+    getrusage(RUSAGE_CHILDREN, &used);
+    printf("[%.1f, %.2f]\n", (double)sum / job->seconds,
+           ((double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * APR_USEC_PER_SEC +
+            (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec)) /
+               (double)(sum > 0 ? sum : 1));
 }
 
 /* --- the load ------------------------------------------------------------------------------------------------------------------ */
@@ -199,7 +208,8 @@ static void read_requests(const char *name)
 
 static int connect_to(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((unsigned short)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
@@ -310,12 +320,12 @@ int main(int argc, char **argv)
     else if (argc >= 4 && strcmp(argv[1], "rsa") == 0) {
         job.seconds = strtod(argv[2], NULL);
         make_signature(&job);
-        printf("%.1f\n", run_all(&job, number(argv[3]), verify_all));
+        run_all(&job, number(argv[3]), verify_all);
     } else if (argc >= 6 && strcmp(argv[1], "insert") == 0) {
         job.seconds = strtod(argv[2], NULL);
         job.driver = argv[4];
         job.params = argv[5];
-        printf("%.1f\n", run_all(&job, number(argv[3]), insert_all));
+        run_all(&job, number(argv[3]), insert_all);
     } else {
         fprintf(stderr, "usage: launch rsa SECONDS WORKERS | insert SECONDS WORKERS DRIVER PARAMS | post PORT FILE CONNECTIONS\n");
         return 2;

@@ -5,10 +5,11 @@
     b  POST requests a second of the same bytes to an empty handler in the same httpd, by the same client
     c  bare INSERTs a second into the same database (a transaction each), by whichever number of processes is faster, one or as many as there are processors
 
-and the limit that follows: 1 / (1/a + 1/b + 1/c).
+and the limit that follows: 1 / (1/a + 1/b + 1/c). Beside other work on the machine rates scatter widely: then look at processor time, of the parts together against that
+of a launch (of httpd, and where the database is a server without that server's).
 
     make mod_lti_sync.la tests/bench/launch tests/bench/mod_empty.la
-    /usr/bin/python3 tests/bench/launch.py [--rounds N] [--launches N] [--profile FILE]
+    /usr/bin/python3 tests/bench/launch.py [--rounds N] [--launches N] [--processes N] [--profile FILE]
 
 Each launch is a person of one of fifty courses with a browser of its own, whose login and token were made beforehand. LTI_DATABASE=pgsql or mysql measures those.
 LTI_MODULE names the module; what else was built is looked for beside it. Build without --enable-test-clock, whose clock is a file.
@@ -53,8 +54,9 @@ HEADERS = {
 
 
 class Server(Httpd):
-    def __init__(self, built, mpm):
+    def __init__(self, built, mpm, processes):
         port = free_port()
+        self.processes = processes
         campus = Campus(tool_base=f"http://localhost:{port}")
         super().__init__(campus, port, mpm)
         self.module_config = self.module_config.replace("LTISyncInterval 2s", "LTISyncInterval 1h")
@@ -73,8 +75,8 @@ class Server(Httpd):
     def text(self):
         text = re.sub(r"^CustomLog .*$", "", super().text(), flags=re.M)
         if self.mpm == "event":
-            text = re.sub(r"^(ThreadsPerChild|ThreadLimit) .*$", r"\1 25", text, flags=re.M)
-            text = re.sub(r"^(MaxRequestWorkers|MaxSpareThreads) .*$", r"\1 100", text, flags=re.M)
+            for name, value in (("StartServers|ServerLimit", self.processes), ("ThreadsPerChild|ThreadLimit", 25), ("MaxRequestWorkers|MaxSpareThreads", 25 * self.processes)):
+                text = re.sub(rf"^({name}) .*$", rf"\1 {value}", text, flags=re.M)
         return text
 
     def warm_up(self):
@@ -124,7 +126,7 @@ class Bench:
 
     def insert(self):
         driver, params = re.search(r"DBDriver (\w+)\nDBDParams \"?([^\"\n]*)\"?", self.server.database).groups()
-        return max(self.run("insert", 1, workers, driver, params) for workers in {1, WORKERS})
+        return max(self.run("insert", 1, workers, driver, params) for workers in sorted({1, WORKERS}))
 
     def post(self, requests, wanted, path=None):
         """Requests a second, and microseconds of httpd's processor time for each."""
@@ -151,20 +153,21 @@ def main():
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--launches", type=int, default=3000, help="in a round")
     options.add_argument("--connections", type=int, default=8, help="each with one request at a time")
+    options.add_argument("--processes", type=int, default=1, help="of httpd, 25 threads each")
     options.add_argument("--mpm", choices=("event", "prefork"), default="event")
     options.add_argument("--profile", metavar="FILE", help="perf record of httpd while launches are measured")
     chosen = options.parse_args()
     if find_module() is None:
         sys.exit("there is no module: build first, or name it in LTI_MODULE")
     built = find_module().parent.parent
-    server = Server(built, chosen.mpm)
+    server = Server(built, chosen.mpm, chosen.processes)
     bench, figures = Bench(built, server, chosen.connections), []
     try:
         server.warm_up()
         bench.post(server.prepare(500), 303)
         for number in range(chosen.rounds):
             requests = server.prepare(chosen.launches)
-            verify, insert = bench.verify(), bench.insert()
+            (verify, verify_cost), (insert, insert_cost) = bench.verify(), bench.insert()
             profile = None
             if chosen.profile and number == 0:
                 profile = subprocess.Popen(["perf", "record", "-q", "-g", "-o", chosen.profile, "-p", ",".join(map(str, server.children()))])
@@ -177,18 +180,22 @@ def main():
                 profile.wait()
             (empty, empty_cost), (launches, cost) = rates["empty"], rates["launch"]
             limit = 1 / (1 / verify + 1 / empty + 1 / insert)
-            figures.append((verify, empty, empty_cost, insert, limit, launches, cost, launches / limit))
+            work = verify_cost + empty_cost + insert_cost
+            figures.append((verify, empty, insert, limit, launches, launches / limit, verify_cost, empty_cost, insert_cost, cost, work / cost))
             print("  " + LINE.format(*figures[-1]), flush=True)
     finally:
         server.close()
         server.campus.stop()
         database.close_server()
     load = os.getloadavg()[0]
-    print(f"\nMedians of {chosen.rounds} rounds ({database.KIND}, mpm_{chosen.mpm}, {WORKERS} processors, {chosen.connections} connections, load average {load:.1f}):")
+    print(f"\nMedians of {chosen.rounds} rounds ({database.KIND}, mpm_{chosen.mpm} with {chosen.processes} processes, {WORKERS} processors, {chosen.connections} connections, load average {load:.1f}):")
     print("  " + LINE.format(*(statistics.median(column) for column in zip(*figures))))
 
 
-LINE = "verify {:,.0f}/s   empty POST {:,.0f}/s ({:.0f} us)   INSERT {:,.0f}/s   limit {:,.0f}/s   launches {:,.0f}/s ({:.0f} us)   ratio {:.2f}"
+LINE = (
+    "verify {:,.0f}/s   empty POST {:,.0f}/s   INSERT {:,.0f}/s   limit {:,.0f}/s   launches {:,.0f}/s   ratio {:.2f}\n"
+    "      processor time: {:.0f} + {:.0f} + {:.0f} us against {:.0f} us   ratio {:.2f}"
+)
 
 if __name__ == "__main__":
     main()

@@ -138,6 +138,21 @@ def test_launches_in_flight_all_arrive(site):
     assert not browser.named("__Host-lti-")
 
 
+def test_a_class_that_opens_the_tool_together_tells_what_is_new(site):
+    """Launches that say the same of their course tell it once in two seconds; what differs is told at once."""
+    first, _ = site
+    course = first.campus.state.course("BIO1")
+    kept = course.title
+    try:
+        for title in (kept, "Biology, renamed", "Biology, renamed again"):
+            course.title = title
+            for person in ("zoe", "sam", "mei", "jose"):
+                first.launch(person)
+            assert [title for (title,) in first.httpd.store.execute(f"SELECT title FROM lti_context WHERE context_id = '{course.id}'")] == [title]
+    finally:
+        course.title = kept
+
+
 def test_state_expires(site):
     """SPEC A-17: ten minutes, to the second."""
     first, _ = site
