@@ -89,6 +89,7 @@ def sites(make_shared_stage):
     for name in ("refuse", "again", "as-expression"):
         stage.httpd.put(f"{name}/index.txt", name)
     stage.httpd.allow_log(r"AH01630")
+    stage.httpd.allow_log(r"AH10034")  # mod_http2 does not care for prefork
     stage.configure(pace="LTISync Off", extra=f"LoadModule http2_module {MODULES}/mod_http2.so\nProtocols h2c http/1.1\n" + text).start()
     server.start()
     yield stage
