@@ -3,10 +3,10 @@
  * lti_snapshot: rosters in a given block of memory, read by every request of every process without a lock.
  *
  *   block   +--------+---------------------------+---------+---------+----   ----+---------+
- *           | header | directory: slots of 64 B  | chunk 0 | chunk 1 |   ...     | chunk n |
+ *           | header | directory: slots of 128 B | chunk 0 | chunk 1 |   ...     | chunk n |
  *           +--------+---------------------------+---------+---------+----   ----+---------+
  *
- *   slot    { sequence, course key, version, succeeded_at, stale_at, active, state, head chunk, size of the index }
+ *   slot    { sequence, course key, two copies of { version, succeeded_at, stale_at, active, state, head chunk, size of the index } }
  *           open addressing by the course key; a slot is never given to another key while the segment lives
  *
  *   roster  a chain of chunks; head chunk: counts | hash index (a long one has chunks of its own, listed here) | first records
@@ -19,11 +19,12 @@
  * Chunks are of 4 KiB: half a chunk is lost per course, and with 50 people in a course (the mean of a campus) half of 16 KiB would
  * alone cost 160 bytes a person.
  *
- * Writing: the one writer of a segment (watch thread) fills free chunks, then makes the slot's sequence odd, swaps head and
- * version, makes it even again. The old chunks are free from that moment. Reading: take the (even) sequence, copy out what is
- * needed, checking every chunk number against the segment's bounds, take the sequence again; if it moved, once more, three times in
- * all; then the database answers. Nothing waits. The list of free chunks is not stored: a new writer works it out from the
- * directory and makes odd sequences even, emptying their slots; so a writer may be killed at any instruction.
+ * Writing: the one writer of a segment (watch thread) fills free chunks, then writes head and version into the slot's second copy
+ * and moves the sequence, which names the copy that counts, in one store. The old chunks are free from that moment. Reading: take
+ * the sequence, copy out what is needed, checking every chunk number against the segment's bounds, take the sequence again; if it
+ * moved, once more, three times in all; then the database answers. Nothing waits, and a writer that was stopped anywhere leaves
+ * readers what was there before. The list of free chunks is not stored: a new writer works it out from the directory; so a writer
+ * may be killed at any instruction.
  *
  * Needed: all rosters + the largest once more. Everything is linked by index, never by pointer. The block is formatted in the
  * parent and inherited by fork; it lives for one generation of httpd.

@@ -38,7 +38,7 @@ typedef struct lti_runtime_t {
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;
-    struct mod_lti_turn_t *turn; /* whose turn it is to write to SQLite; NULL: nobody waits */
+    struct mod_lti_turn_t *turn; /* whose turn it is to write to SQLite; NULL with other databases: nobody waits */
     volatile apr_uint32_t *kick; /* in shared memory: raised by a launch or "update now", taken by the watch thread */
     server_rec *server;          /* the main server */
     const char *node;            /* names this generation of this machine in leases and logs */
@@ -83,6 +83,7 @@ typedef struct lti_server_config_t {
     apr_array_header_t *pass_claims; /* of lti_pass_claims_t *: of directories, for the check */
     int does_tls;          /* mod_ssl serves this host; known when post_config begins */
     server_rec *db_server; /* whose DBDriver serves us; found by the check */
+    int db_is_sqlite;
     /* of the main server only */
     const char *state_dir;
     apr_array_header_t *key_files; /* of lti_place_t; NULL: one is generated */

@@ -35,13 +35,12 @@ apr_size_t mod_lti_store_turn_size(void);
 mod_lti_turn_t *mod_lti_store_turn_format(void *block);
 
 /**
- * Before a short write to SQLite, which has room for one writer: two that meet make one sleep a hundred times longer than a write takes. With other databases,
- * without a turn (NULL), and after 50 ms it does nothing: it saves time, nothing rests on it. Ends with mod_lti_store_end_turn() or with the loan.
+ * Borrows one for a short write. SQLite has room for one writer: two that meet make one sleep a hundred times longer than a write takes. So who writes waits for its
+ * turn, 50 ms at most, and keeps it until mod_lti_store_close(). It saves time, nothing rests on it. `turn` is NULL with other databases.
  */
-void mod_lti_store_take_turn(mod_lti_store_t *store, mod_lti_turn_t *turn);
-void mod_lti_store_end_turn(mod_lti_store_t *store);
+apr_status_t mod_lti_store_open_to_write(mod_lti_store_t *store, mod_lti_turn_t *turn, server_rec *s, apr_pool_t *p, lti_err_t *err);
 
-/** The same through the breaker; LTI_E_ROSTER_UNAVAILABLE while it is open. Ends with mod_lti_store_lookup_done(). */
+/** One for a look-up, through the breaker; LTI_E_ROSTER_UNAVAILABLE while it is open. Ends with mod_lti_store_lookup_done(). */
 apr_status_t mod_lti_store_lookup_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err);
 
 /** `failed`: the database did not answer; the breaker opens. */

@@ -71,6 +71,43 @@ static int take_host(parts_t *parts, const char *host)
     return 1;
 }
 
+/*
+ * The usual authority needs no curl, which takes longer for it than all else does: labels of lower-case letters, digits and dashes, the last of which begins
+ * with a letter (so that it is no number in any notation), and perhaps a port. 0: let curl judge.
+ */
+static int take_usual(parts_t *parts, const char *authority)
+{
+    apr_size_t length = 0, label = 0;
+    long port = 0;
+    const char *c;
+
+    for (; length < HOST_MAX; length++) {
+        char letter = authority[length];
+
+        if (letter == '.' && length > label)
+            label = length + 1;
+        else if (!(letter >= 'a' && letter <= 'z') && !(letter >= '0' && letter <= '9') && letter != '-')
+            break;
+    }
+    if (length == label || authority[label] < 'a' || authority[label] > 'z')
+        return 0;
+    c = authority + length;
+    if (*c == ':') {
+        for (c++; *c >= '0' && *c <= '9' && port <= 65535 && (port > 0 || *c != '0'); c++)
+            port = port * 10 + (*c - '0');
+        if (port < 1 || port > 65535)
+            return 0;
+    }
+    if (*c != '\0' && *c != '/' && *c != '?' && *c != '#')
+        return 0;
+    memcpy(parts->host, authority, length);
+    if (port == 0)
+        apr_cpystrn(parts->port, parts->https ? "443" : "80", sizeof(parts->port));
+    else
+        apr_snprintf(parts->port, sizeof(parts->port), "%ld", port);
+    return 1;
+}
+
 /* NULL if `url` was taken apart, else what is wrong with it, as the end of the sentence "the URL has ...". */
 static const char *take_apart(parts_t *parts, const char *url)
 {
@@ -84,6 +121,8 @@ static const char *take_apart(parts_t *parts, const char *url)
         return fault;
     parts->https = strncasecmp(url, "https:", 6) == 0;
     authority = url + (parts->https ? 8 : 7);
+    if (take_usual(parts, authority))
+        return NULL;
     if (memchr(authority, '%', strcspn(authority, "/?#")) != NULL)
         return "a percent sign in its host";
     handle = curl_url();

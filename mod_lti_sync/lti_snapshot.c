@@ -97,28 +97,26 @@ lti_word_t *lti_slot_find(const lti_snapshot_t *snapshot, const uint64_t key[KEY
     return find_from(snapshot, key, first_place(snapshot, key), free_slot);
 }
 
-void lti_slot_read(lti_slot_t *out, lti_word_t *slot)
+void lti_slot_read(lti_slot_t *out, lti_word_t *slot, uint64_t sequence)
 {
-    uint64_t standing = lti_word_get(&slot[SLOT_STANDING]), roster = lti_word_get(&slot[SLOT_ROSTER]);
+    lti_word_t *copy = lti_copy_at(slot, sequence);
+    uint64_t standing = lti_word_get(&copy[COPY_STANDING]), roster = lti_word_get(&copy[COPY_ROSTER]);
 
     out->key[0] = lti_word_get(&slot[SLOT_KEY]);
     out->key[1] = lti_word_get(&slot[SLOT_KEY + 1]);
-    out->version = (int64_t)lti_word_get(&slot[SLOT_VERSION]);
-    out->succeeded_at = (int64_t)lti_word_get(&slot[SLOT_SUCCEEDED]);
-    out->stale_at = (int64_t)lti_word_get(&slot[SLOT_STALE]);
+    out->version = (int64_t)lti_word_get(&copy[COPY_VERSION]);
+    out->succeeded_at = (int64_t)lti_word_get(&copy[COPY_SUCCEEDED]);
+    out->stale_at = (int64_t)lti_word_get(&copy[COPY_STALE]);
     out->active = lti_word_low(standing);
     out->state = lti_word_high(standing);
     out->head = lti_word_low(roster);
     out->places = lti_word_high(roster);
 }
 
-/* The sequence if it may be read now, 0 if the slot is empty or being written. 0 never counts as a sequence, because a slot whose
- * first writer died goes back to it. */
+/* 0: nothing was published here yet. */
 static uint64_t slot_enter(lti_word_t *slot)
 {
-    uint64_t sequence = atomic_load_explicit(&slot[SLOT_SEQUENCE], memory_order_acquire);
-
-    return sequence & 1 ? 0 : sequence;
+    return atomic_load_explicit(&slot[SLOT_SEQUENCE], memory_order_acquire);
 }
 
 /* 1 if everything loaded since slot_enter() belongs together: the fence keeps those loads before this one. */
@@ -255,6 +253,7 @@ lti_snapshot_result_t lti_snapshot_lookup(const lti_snapshot_t *snapshot, const 
     /* Of all courses this one's slot is hardly in a cache: it can come while the id is being hashed. */
     place = first_place(snapshot, key);
     __builtin_prefetch((const void *)lti_slot_at(snapshot, place));
+    __builtin_prefetch((const void *)(lti_slot_at(snapshot, place) + SLOT_WORDS / 2));
     person = want(&wanted, snapshot, user_id);
     if ((slot = find_from(snapshot, key, place, NULL)) == NULL)
         return LTI_SNAPSHOT_UNKNOWN;
@@ -263,15 +262,15 @@ lti_snapshot_result_t lti_snapshot_lookup(const lti_snapshot_t *snapshot, const 
         lti_slot_t read;
 
         if ((sequence = slot_enter(slot)) == 0)
-            continue;
-        lti_slot_read(&read, slot);
+            break;
+        lti_slot_read(&read, slot, sequence);
         if (read.head == HEAD_ABSENT)
             result = LTI_SNAPSHOT_NO_ROSTER;
         else if (is_roster(snapshot, &read))
             result = person ? find_person(member, snapshot, &read, slot, sequence, &wanted) : LTI_SNAPSHOT_NO_MEMBER;
         if (!slot_unchanged(slot, sequence))
             continue;
-        /* While a slot gets its key, a shorter key may look like it. */
+        /* When the slot was found it may just have been getting its key, and a shorter key looks like half of it. */
         if (read.key[0] != key[0] || read.key[1] != key[1])
             return LTI_SNAPSHOT_UNKNOWN;
         if (course != NULL) {
@@ -297,8 +296,8 @@ apr_int64_t lti_snapshot_version(const lti_snapshot_t *snapshot, const char *cou
         return -1;
     for (tries = 0; tries < TRIES; tries++) {
         if ((sequence = slot_enter(slot)) == 0)
-            continue;
-        lti_slot_read(&read, slot);
+            break;
+        lti_slot_read(&read, slot, sequence);
         if (slot_unchanged(slot, sequence))
             return is_roster(snapshot, &read) ? read.version : -1;
     }
@@ -322,7 +321,7 @@ void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *us
         usage->slots_used++;
         if (sequence == 0)
             continue;
-        lti_slot_read(&read, slot);
+        lti_slot_read(&read, slot, sequence);
         if (is_roster(snapshot, &read))
             counts = lti_word_get(&lti_chunk_at(snapshot, read.head)[HEAD_COUNTS]);
         if (!slot_unchanged(slot, sequence))
@@ -453,11 +452,11 @@ static apr_status_t check_slot(check_t *check)
     lti_slot_t read;
     apr_status_t rv;
 
-    lti_slot_read(&read, slot);
+    lti_slot_read(&read, slot, sequence);
     if (sequence == 0 && read.key[0] == 0)
         return APR_SUCCESS;
-    if (sequence == 0 || (sequence & 1) != 0)
-        return damaged(check, "half written", check->slot);
+    if (sequence == 0)
+        return damaged(check, "it has a key and nothing was published", check->slot);
     if (lti_slot_find(check->snapshot, read.key, NULL) != slot)
         return damaged(check, "its key cannot be found", check->slot);
     if (read.state > LTI_ROSTER_UNAVAILABLE)

@@ -4,15 +4,12 @@
  * include/lti_snapshot.h draws it. Everything is a 64-bit word, loaded and stored by relaxed atomics, so that a reader who meets
  * the writer reads words of two rosters but never undefined ones; the sequence of the slot decides whether what was read counts.
  *
- *   header   magic | bytes | slots | chunks                                                                 64 bytes
- *   slots    two for each chunk (64 MiB: some 15,900 chunks, 31,800 slots, 7 of 8 may be taken), 64 bytes each, word by word:
- *              0 sequence           odd while the writer is in the slot; 0: never given to a course
- *              1-2 course key       padded with zero bytes
- *              3 version
- *              4 succeeded_at
- *              5 stale_at
- *              6 active | state << 32
- *              7 head chunk | places of the index << 32
+ *   header   magic | bytes | slots | chunks                                                                128 bytes
+ *   slots    two for each chunk (64 MiB: some 15,400 chunks, 30,800 slots, 7 of 8 may be taken), 128 bytes each, word by word:
+ *              0 sequence           counts what was published here; 0: never given to a course
+ *              1-2 course key       padded with zero bytes; written once, before the sequence leaves 0
+ *              3-7 and 8-12         two copies of: version | succeeded_at | stale_at | active, state << 32 | head, places << 32
+ *                                   (head chunk, places of the index); an even sequence names the first, an odd one the second
  *   chunk    word 0: next chunk of the roster | head chunk of the roster << 32
  *   head     word 1: members | chunks << 32; word 2: places of the index | role sets << 32; then
  *              up to INDEX_INLINE places: the index itself; else the numbers of its chunks, two in a word
@@ -42,9 +39,10 @@ typedef _Atomic uint64_t lti_word_t;
 #define WORD_SIZE 8
 #define SEGMENT_MAGIC UINT64_C(0x6c74692d73796e31)
 
-enum { HEADER_MAGIC, HEADER_BYTES, HEADER_SLOTS, HEADER_CHUNKS, HEADER_WORDS = 8 };
+enum { HEADER_MAGIC, HEADER_BYTES, HEADER_SLOTS, HEADER_CHUNKS, HEADER_WORDS = 16 };
 
-enum { SLOT_SEQUENCE, SLOT_KEY, SLOT_VERSION = 3, SLOT_SUCCEEDED, SLOT_STALE, SLOT_STANDING, SLOT_ROSTER, SLOT_WORDS = 8 };
+enum { SLOT_SEQUENCE, SLOT_KEY, SLOT_COPIES = 3, SLOT_WORDS = 16 };
+enum { COPY_VERSION, COPY_SUCCEEDED, COPY_STALE, COPY_STANDING, COPY_ROSTER, COPY_WORDS };
 #define SLOT_SIZE (SLOT_WORDS * WORD_SIZE)
 #define SLOTS_PER_CHUNK 2
 #define KEY_WORDS 2
@@ -137,6 +135,11 @@ static inline lti_word_t *lti_slot_at(const lti_snapshot_t *snapshot, uint32_t n
     return snapshot->slots + (size_t)number * SLOT_WORDS;
 }
 
+static inline lti_word_t *lti_copy_at(lti_word_t *slot, uint64_t sequence)
+{
+    return &slot[SLOT_COPIES + (sequence & 1) * COPY_WORDS];
+}
+
 static inline lti_word_t *lti_chunk_at(const lti_snapshot_t *snapshot, uint32_t number)
 {
     return snapshot->chunks + (size_t)number * CHUNK_WORDS;
@@ -195,7 +198,7 @@ int lti_slot_key(uint64_t words[KEY_WORDS], const char *course_key);
 /** The slot of this key, or NULL; `free_slot` (may be NULL) then receives the one that it would get. */
 lti_word_t *lti_slot_find(const lti_snapshot_t *snapshot, const uint64_t key[KEY_WORDS], lti_word_t **free_slot);
 
-/** Copies a slot out; only valid if the sequence is the same even number before and after. */
-void lti_slot_read(lti_slot_t *out, lti_word_t *slot);
+/** Copies out what the slot said at `sequence`; only valid if the sequence is still that afterwards. */
+void lti_slot_read(lti_slot_t *out, lti_word_t *slot, uint64_t sequence);
 
 #endif

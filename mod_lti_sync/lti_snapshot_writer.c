@@ -55,24 +55,29 @@ struct lti_snapshot_writer_t {
 
 /* --- taking over -------------------------------------------------------------------------------------------------- */
 
-/* The only place that changes a slot a reader may see. The fence keeps the odd sequence before whatever is written afterwards, into
- * the slot as well as into the chunks that this sets free. */
+static void read_slot(lti_slot_t *out, lti_word_t *slot)
+{
+    lti_slot_read(out, slot, lti_word_get(&slot[SLOT_SEQUENCE]));
+}
+
+/* The only place that changes a slot a reader may see. Readers have the other copy until the sequence moves, in one store: there is
+ * no moment at which they find nothing. The fence keeps that store before whatever is written afterwards, into the copy as well as
+ * into the chunks that this sets free. */
 static void publish(lti_word_t *slot, const lti_slot_t *next)
 {
-    uint64_t odd = lti_word_get(&slot[SLOT_SEQUENCE]) | 1;
+    uint64_t sequence = lti_word_get(&slot[SLOT_SEQUENCE]) + 1;
+    lti_word_t *copy = lti_copy_at(slot, sequence);
 
-    if (lti_word_get(&slot[SLOT_SEQUENCE]) != odd)
-        lti_word_put(&slot[SLOT_SEQUENCE], odd);
-    atomic_thread_fence(memory_order_release);
-    lti_word_put(&slot[SLOT_VERSION], (uint64_t)next->version);
-    lti_word_put(&slot[SLOT_SUCCEEDED], (uint64_t)next->succeeded_at);
-    lti_word_put(&slot[SLOT_STALE], (uint64_t)next->stale_at);
-    lti_word_put(&slot[SLOT_STANDING], lti_word_pair(next->active, next->state));
-    lti_word_put(&slot[SLOT_ROSTER], lti_word_pair(next->head, next->places));
-    /* A slot keeps its key for ever: writing it again changes nothing, so a death here cannot tear it. */
+    lti_word_put(&copy[COPY_VERSION], (uint64_t)next->version);
+    lti_word_put(&copy[COPY_SUCCEEDED], (uint64_t)next->succeeded_at);
+    lti_word_put(&copy[COPY_STALE], (uint64_t)next->stale_at);
+    lti_word_put(&copy[COPY_STANDING], lti_word_pair(next->active, next->state));
+    lti_word_put(&copy[COPY_ROSTER], lti_word_pair(next->head, next->places));
+    /* A slot keeps its key for ever: from the second time on this changes nothing. */
     lti_word_put(&slot[SLOT_KEY + 1], next->key[1]);
     lti_word_put(&slot[SLOT_KEY], next->key[0]);
-    atomic_store_explicit(&slot[SLOT_SEQUENCE], odd + 1, memory_order_release);
+    atomic_store_explicit(&slot[SLOT_SEQUENCE], sequence, memory_order_release);
+    atomic_thread_fence(memory_order_release);
 }
 
 static void empty_slot(lti_slot_t *slot)
@@ -80,26 +85,6 @@ static void empty_slot(lti_slot_t *slot)
     slot->head = HEAD_UNKNOWN;
     slot->places = 0;
     slot->version = 0;
-}
-
-/* A writer died in this slot. 1: it was the slot's first publication, and the key may be half there; whoever reads sequence 0
- * stops, so it can go back to where it was. Otherwise the key is whole, and others may have been placed behind it: it stays, with
- * nothing known. */
-static void mend_slot(lti_word_t *slot)
-{
-    lti_slot_t left;
-    int i;
-
-    if (lti_word_get(&slot[SLOT_SEQUENCE]) == 1) {
-        for (i = SLOT_KEY; i < SLOT_WORDS; i++)
-            lti_word_put(&slot[i], 0);
-        atomic_store_explicit(&slot[SLOT_SEQUENCE], 0, memory_order_release);
-        return;
-    }
-    lti_slot_read(&left, slot);
-    empty_slot(&left);
-    left.state = LTI_ROSTER_NONE;
-    publish(slot, &left);
 }
 
 /* Marks the chunks of a roster as taken; 0 if they cannot be its own. */
@@ -136,11 +121,15 @@ apr_status_t lti_snapshot_writer_create(lti_snapshot_writer_t **writer, lti_snap
         uint64_t sequence = atomic_load_explicit(&slot[SLOT_SEQUENCE], memory_order_acquire);
         lti_slot_t read;
 
-        if (sequence & 1)
-            mend_slot(slot);
-        lti_slot_read(&read, slot);
-        made->slots_taken += read.key[0] != 0;
-        if (read.key[0] == 0 || read.head == HEAD_ABSENT || read.head == HEAD_UNKNOWN)
+        if (sequence == 0) {
+            /* A writer may have died in its first publication, with the key half there. Readers stop at sequence 0. */
+            lti_word_put(&slot[SLOT_KEY], 0);
+            lti_word_put(&slot[SLOT_KEY + 1], 0);
+            continue;
+        }
+        lti_slot_read(&read, slot, sequence);
+        made->slots_taken++;
+        if (read.head == HEAD_ABSENT || read.head == HEAD_UNKNOWN)
             continue;
         if (!claim_chain(taken, snapshot, read.head)) {
             /* Nothing of ours can do this. What it had claimed stays out of use: it may be another's. */
@@ -470,7 +459,10 @@ static int replace(lti_snapshot_writer_t *writer, const lti_slot_t *next)
     uint32_t old = HEAD_UNKNOWN;
 
     if (slot != NULL) {
-        old = lti_word_low(lti_word_get(&slot[SLOT_ROSTER]));
+        lti_slot_t present;
+
+        read_slot(&present, slot);
+        old = present.head;
     } else {
         if (free_slot == NULL || writer->slots_taken >= SLOTS_TAKEN_MAX(writer->snapshot))
             return 0;
@@ -513,7 +505,7 @@ void lti_snapshot_abort(lti_snapshot_writer_t *writer, int drop)
     apr_pool_clear(writer->roster_pool);
     slot = drop ? lti_slot_find(writer->snapshot, writer->next.key, NULL) : NULL;
     if (slot != NULL) {
-        lti_slot_read(&left, slot);
+        read_slot(&left, slot);
         empty_slot(&left);
         (void)replace(writer, &left); /* the slot is there */
     }
@@ -529,7 +521,7 @@ apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_
         return lti_fail(err, LTI_E_INTERNAL, APR_EINVAL, "not a course key: %s", course->key ? course->key : "(none)");
     slot = lti_slot_find(writer->snapshot, key, NULL);
     if (slot != NULL)
-        lti_slot_read(&next, slot);
+        read_slot(&next, slot);
     if (next.head < writer->snapshot->chunk_count && course->version > 0) {
         int64_t version = next.version; /* of the members that are here, whatever the caller says */
 

@@ -132,11 +132,10 @@ static server_rec *find_database(server_rec *main_server)
 }
 
 /* Without a file SQLite gives each connection a database of its own, which is gone with it: a launch could be replayed. */
-static int check_sqlite_file(server_rec *found, server_rec *main_server, apr_pool_t *ptemp)
+static int check_sqlite_file(server_rec *found, const ap_directive_t *tree, apr_pool_t *ptemp)
 {
-    const ap_directive_t *tree = found == main_server ? ap_conftree : find_host(found);
     const ap_directive_t *driver = find_directive(tree, "DBDriver"), *params = find_directive(tree, "DBDParams");
-    const char *args = driver->args, *file = "";
+    const char *file = "";
 
     if (params == NULL && tree != ap_conftree)
         params = find_directive(ap_conftree, "DBDParams");
@@ -145,16 +144,25 @@ static int check_sqlite_file(server_rec *found, server_rec *main_server, apr_poo
 
         file = ap_getword_conf(ptemp, &text);
     }
-    if (strcmp(ap_getword_conf(ptemp, &args), "sqlite3") != 0 || (*file != '\0' && ap_strstr_c(file, ":memory:") == NULL))
+    if (*file != '\0' && ap_strstr_c(file, ":memory:") == NULL)
         return 0;
     complain(found, driver->filename, driver->line_num,
              "DBDriver sqlite3 has no file: write DBDParams /path/of/the/file, its directory owned by the User of this server");
     return 1;
 }
 
+static int is_sqlite(const ap_directive_t *tree, apr_pool_t *ptemp)
+{
+    const char *args = find_directive(tree, "DBDriver")->args;
+
+    return strcmp(ap_getword_conf(ptemp, &args), "sqlite3") == 0;
+}
+
 static int check_database(const lti_platform_t *first, server_rec *main_server, apr_pool_t *ptemp)
 {
     server_rec *found = find_database(main_server), *s;
+    const ap_directive_t *tree;
+    int sqlite;
 
     if (APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open) == NULL) {
         complain(
@@ -175,9 +183,13 @@ static int check_database(const lti_platform_t *first, server_rec *main_server, 
                               first->name));
         return 1;
     }
-    for (s = main_server; s != NULL; s = s->next)
+    tree = found == main_server ? ap_conftree : find_host(found);
+    sqlite = is_sqlite(tree, ptemp);
+    for (s = main_server; s != NULL; s = s->next) {
         mod_lti_config_of(s)->db_server = found;
-    return check_sqlite_file(found, main_server, ptemp);
+        mod_lti_config_of(s)->db_is_sqlite = sqlite;
+    }
+    return sqlite ? check_sqlite_file(found, tree, ptemp) : 0;
 }
 
 static int check_templates(const lti_server_config_t *conf, int platforms, apr_pool_t *ptemp, server_rec *s)

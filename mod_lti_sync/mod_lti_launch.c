@@ -254,12 +254,10 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
 
     if (nonce == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no digest of the nonce");
-    rv = mod_lti_store_open(&store, passage->conf->db_server, p, err);
+    rv = mod_lti_store_open_to_write(&store, passage->conf->runtime->turn, passage->conf->db_server, p, err);
     if (rv != APR_SUCCESS)
         return rv;
-    mod_lti_store_take_turn(&store, passage->conf->runtime->turn);
     rv = lti_db_nonce_redeem(store.db, nonce, nonce_until(passage), p, err);
-    mod_lti_store_end_turn(&store);
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_admit(passage->r, store.db, passage->platform, launch, err);
     if (rv == APR_SUCCESS && launch->course_key != NULL)
@@ -284,7 +282,7 @@ static apr_status_t burn(const passage_t *passage, lti_err_t *err)
 
     if (nonce == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no digest of the nonce");
-    rv = mod_lti_store_open(&store, passage->conf->db_server, passage->r->pool, err);
+    rv = mod_lti_store_open_to_write(&store, passage->conf->runtime->turn, passage->conf->db_server, passage->r->pool, err);
     if (rv != APR_SUCCESS)
         return rv;
     rv = lti_db_nonce_redeem(store.db, nonce, nonce_until(passage), passage->r->pool, err);

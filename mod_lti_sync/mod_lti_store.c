@@ -50,6 +50,54 @@ apr_time_t mod_lti_store_now(void)
 #endif
 }
 
+/* --- turns ------------------------------------------------------------------------------------------------------------- */
+
+#define TURN_PATIENCE_MS 50
+
+struct mod_lti_turn_t {
+    pthread_mutex_t mutex;
+};
+
+apr_size_t mod_lti_store_turn_size(void)
+{
+    return (sizeof(mod_lti_turn_t) + 63) / 64 * 64;
+}
+
+mod_lti_turn_t *mod_lti_store_turn_format(void *block)
+{
+    mod_lti_turn_t *turn = block;
+    pthread_mutexattr_t attributes;
+    int made;
+
+    if (pthread_mutexattr_init(&attributes) != 0)
+        return NULL;
+    /* Robust: a process that dies in its turn passes it on. */
+    made = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
+           pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 &&
+           pthread_mutex_init(&turn->mutex, &attributes) == 0;
+    pthread_mutexattr_destroy(&attributes);
+    return made ? turn : NULL;
+}
+
+/* The turn if it comes in time, else NULL. */
+static mod_lti_turn_t *take_turn(mod_lti_turn_t *turn)
+{
+    struct timespec until;
+    int rc = pthread_mutex_trylock(&turn->mutex);
+
+    if (rc == EBUSY && clock_gettime(CLOCK_REALTIME, &until) == 0) {
+        until.tv_nsec += TURN_PATIENCE_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        rc = pthread_mutex_timedlock(&turn->mutex, &until);
+    }
+    if (rc == EOWNERDEAD)
+        rc = pthread_mutex_consistent(&turn->mutex);
+    return rc == 0 ? turn : NULL;
+}
+
+/* --- loans --------------------------------------------------------------------------------------------------------------------- */
+
 apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open_connection = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
@@ -78,67 +126,26 @@ void mod_lti_store_close(mod_lti_store_t *store)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_close) *close_connection = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
 
-    mod_lti_store_end_turn(store);
     if (store->rec != NULL && close_connection != NULL)
         close_connection(store->server, store->rec);
     store->rec = NULL;
     store->db = NULL;
-}
-
-/* --- turns ------------------------------------------------------------------------------------------------------------- */
-
-#define TURN_PATIENCE_MS 50
-
-struct mod_lti_turn_t {
-    pthread_mutex_t mutex;
-};
-
-apr_size_t mod_lti_store_turn_size(void)
-{
-    return (sizeof(mod_lti_turn_t) + 63) / 64 * 64;
-}
-
-mod_lti_turn_t *mod_lti_store_turn_format(void *block)
-{
-    mod_lti_turn_t *turn = block;
-    pthread_mutexattr_t attributes;
-    int made;
-
-    if (pthread_mutexattr_init(&attributes) != 0)
-        return NULL;
-    /* Robust: a process that dies in its turn passes it on. */
-    made = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED) == 0 &&
-           pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(&turn->mutex, &attributes) == 0;
-    pthread_mutexattr_destroy(&attributes);
-    return made ? turn : NULL;
-}
-
-void mod_lti_store_take_turn(mod_lti_store_t *store, mod_lti_turn_t *turn)
-{
-    const ap_dbd_t *rec = store->rec;
-    struct timespec until;
-    int rc;
-
-    if (turn == NULL || rec == NULL || store->turn != NULL || strcmp(apr_dbd_name(rec->driver), "sqlite3") != 0)
-        return;
-    rc = pthread_mutex_trylock(&turn->mutex);
-    if (rc == EBUSY && clock_gettime(CLOCK_REALTIME, &until) == 0) {
-        until.tv_nsec += TURN_PATIENCE_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        rc = pthread_mutex_timedlock(&turn->mutex, &until);
-    }
-    if (rc == EOWNERDEAD)
-        rc = pthread_mutex_consistent(&turn->mutex);
-    if (rc == 0)
-        store->turn = turn;
-}
-
-void mod_lti_store_end_turn(mod_lti_store_t *store)
-{
     if (store->turn != NULL)
         pthread_mutex_unlock(&store->turn->mutex);
     store->turn = NULL;
+}
+
+/* The turn comes first: mod_dbd then lends the connection that the last one gave back, whose cache still knows what it wrote. */
+apr_status_t mod_lti_store_open_to_write(mod_lti_store_t *store, mod_lti_turn_t *turn, server_rec *s, apr_pool_t *p, lti_err_t *err)
+{
+    mod_lti_turn_t *held = turn != NULL ? take_turn(turn) : NULL;
+    apr_status_t rv = mod_lti_store_open(store, s, p, err);
+
+    if (rv == APR_SUCCESS)
+        store->turn = held;
+    else if (held != NULL)
+        pthread_mutex_unlock(&held->mutex);
+    return rv;
 }
 
 /* --- look-ups ------------------------------------------------------------------------------------------------------------ */

@@ -91,7 +91,7 @@ static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config
     runtime->kick = (volatile apr_uint32_t *)(void *)at;
     *runtime->kick = 0;
     at += KICK_BYTES;
-    runtime->turn = mod_lti_store_turn_format(at);
+    runtime->turn = conf->db_is_sqlite ? mod_lti_store_turn_format(at) : NULL;
     at += mod_lti_store_turn_size();
     rv = lti_mailbox_format(&runtime->mailbox, at, mail_bytes, pconf, err);
     at += mail_bytes;

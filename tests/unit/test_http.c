@@ -907,6 +907,28 @@ static void loopback_is_this_machine_only(void **state)
     assert_int_equal(lti_http_is_loopback(NULL), 0);
 }
 
+/* The usual URLs are read without curl, the same with a capital letter in the host by curl: both see the same. */
+static void usual_urls_are_read_as_curl_reads_them(void **state)
+{
+    static const char *const rests[] = {
+        "x.org", "x.org/", "x.org?q", "x.org:443/", "x.org:80", "x.org:8443/a?b=c", "x.org:1", "x.org:65535/", "x.org:65536/", "x.org:0/", "x.org:00443/",
+        "x.org:/", "x.org:44a/", "x.org:-1", "x.org:99999999999999999999/", "x.", "x..org", ".x.org", "x.org.", "x-y.a-b", "x.-org", "x.0", "x.0x7f", "x.1a",
+        "x1", "x", "x/@y", "x:1/@y", "x@y", "x.org/caf\xC3\xA9", "x.org/%41", "x%41.org/", "x_y.org/", "x.org,", "x.org;", "x.org\xC3\xA9/",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rests) / sizeof(rests[0]); i++) {
+        char *usual = apr_pstrcat(*state, "https://", rests[i], NULL), *odd = apr_pstrdup(*state, usual);
+        const char *a = lti_http_origin(usual, *state), *b;
+
+        odd[strcspn(odd, "x")] = 'X';
+        b = lti_http_origin(odd, *state);
+        if ((a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0))
+            fail_msg("%s: %s, %s: %s", usual, a != NULL ? a : "none", odd, b != NULL ? b : "none");
+        assert_int_equal(lti_http_check_url(usual, 4096, LTI_E_CONFIG, NULL), lti_http_check_url(odd, 4096, LTI_E_CONFIG, NULL));
+    }
+}
+
 static void unusable_urls_are_refused_with_the_reason(void **state)
 {
     static const struct {
@@ -1025,6 +1047,7 @@ int main(void)
         POOL_TEST(literal_addresses_are_judged_before_a_proxy_is_asked),
         POOL_TEST(the_environment_chooses_no_proxy),
         POOL_TEST(plain_http_and_odd_urls_are_not_sent),
+        POOL_TEST(usual_urls_are_read_as_curl_reads_them),
         POOL_TEST(fetch_waits_for_the_whole_answer),
         POOL_TEST(origins_and_hosts_are_canonical),
         POOL_TEST(loopback_is_this_machine_only),

@@ -598,35 +598,47 @@ static lti_word_t *slot_of(const fixture_t *f, const char *key)
     return lti_slot_find(f->snapshot, words, NULL);
 }
 
-static void a_half_written_slot_is_never_read_and_is_mended(void **state)
+/* The copy that counts. */
+static lti_word_t *copy_of(lti_word_t *slot)
+{
+    return lti_copy_at(slot, lti_word_get(&slot[SLOT_SEQUENCE]));
+}
+
+/* Invariant 3 must not hang on the database just because a writer was stopped, for an instant or for ever. */
+static void a_writer_that_stops_anywhere_leaves_what_was_there(void **state)
 {
     fixture_t f = prepare(MIB, *state);
     lti_snapshot_writer_t *next;
+    lti_snapshot_member_t member;
     uint64_t key[KEY_WORDS];
     lti_word_t *slot, *first;
-    int words;
+    int words, round;
 
     assert_ok(publish(&f, "course", 1, 50), f.err);
     assert_ok(publish(&f, "other", 1, 50), f.err);
     slot = slot_of(&f, "course");
-    lti_word_put(&slot[SLOT_SEQUENCE], lti_word_get(&slot[SLOT_SEQUENCE]) + 1);
-    lti_word_put(&slot[SLOT_ROSTER], lti_word_pair(3, 7));
-    assert_int_equal(lti_snapshot_lookup(f.snapshot, "course", "x", NULL, NULL), LTI_SNAPSHOT_UNKNOWN);
-    assert_int_equal(lti_snapshot_version(f.snapshot, "course"), -1);
-    assert_code(lti_snapshot_validate(f.snapshot, &f.err), f.err, LTI_E_INTERNAL);
-    assert_ok(lti_snapshot_writer_create(&next, f.snapshot, *state, &f.err), f.err);
-    assert_ok(lti_snapshot_validate(f.snapshot, &f.err), f.err);
-    assert_int_equal(lti_snapshot_lookup(f.snapshot, "course", "x", NULL, NULL), LTI_SNAPSHOT_UNKNOWN);
-    assert_int_equal(lti_snapshot_version(f.snapshot, "other"), 1);
+    /* It stops after so many words of the copy that is to come, be it the first or the second. */
+    for (round = 0; round < 2; round++) {
+        for (words = 0; words <= COPY_WORDS; words++) {
+            if (words > 0)
+                lti_word_put(&lti_copy_at(slot, lti_word_get(&slot[SLOT_SEQUENCE]) + 1)[words - 1], UINT64_MAX - 3);
+            assert_int_equal(lti_snapshot_lookup(f.snapshot, "course", id_of(7, (char[40]){""}), NULL, &member),
+                             LTI_SNAPSHOT_MEMBER);
+            assert_int_equal(lti_snapshot_version(f.snapshot, "course"), round + 1);
+            assert_ok(lti_snapshot_validate(f.snapshot, &f.err), f.err);
+            assert_ok(lti_snapshot_writer_create(&next, f.snapshot, *state, &f.err), f.err);
+            assert_int_equal(lti_snapshot_version(f.snapshot, "course"), round + 1);
+        }
+        f.writer = next;
+        assert_ok(publish(&f, "course", round + 2, 50), f.err);
+    }
     assert_int_equal(usage_of(&f).slots_used, 2);
 
-    /* Died while a new slot got its first words, as many as there are. */
-    for (words = 0; words < SLOT_WORDS; words++) {
+    /* Or while a new slot got its key, as many words as it has; the sequence comes last. */
+    for (words = 0; words <= KEY_WORDS; words++) {
         assert_true(lti_slot_key(key, "newcourse-sixtee"));
         assert_null(lti_slot_find(f.snapshot, key, &first));
-        lti_word_put(&first[SLOT_SEQUENCE], 1);
-        if (words > 0)
-            memcpy((void *)&first[SLOT_KEY], key, (size_t)(words < 2 ? words : 2) * WORD_SIZE);
+        memcpy((void *)&first[SLOT_KEY], key, (size_t)words * WORD_SIZE);
         assert_int_equal(lti_snapshot_lookup(f.snapshot, "newcourse-sixtee", "x", NULL, NULL), LTI_SNAPSHOT_UNKNOWN);
         assert_int_equal(lti_snapshot_lookup(f.snapshot, "newcours", "x", NULL, NULL), LTI_SNAPSHOT_UNKNOWN);
         assert_ok(lti_snapshot_writer_create(&f.writer, f.snapshot, *state, &f.err), f.err);
@@ -649,7 +661,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     fixture_t f = prepare(MIB, *state);
     lti_word_t *slot, *other, *head, *second, *index;
     lti_snapshot_member_t m;
-    damage_t rows[24];
+    damage_t rows[23];
     size_t count = 0, i;
     uint32_t place;
     char id[40];
@@ -659,24 +671,23 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     assert_ok(publish(&f, "other", 1, 20), f.err);
     slot = slot_of(&f, "course");
     other = slot_of(&f, "other");
-    head = lti_chunk_at(f.snapshot, lti_word_low(lti_word_get(&slot[SLOT_ROSTER])));
+    head = lti_chunk_at(f.snapshot, lti_word_low(lti_word_get(&copy_of(slot)[COPY_ROSTER])));
     second = lti_chunk_at(f.snapshot, lti_word_low(lti_word_get(&head[CHUNK_LINK])));
     for (place = 0, index = NULL; index == NULL || lti_word_get(index) == 0; place++)
-        index = lti_index_at(f.snapshot, head, lti_word_high(lti_word_get(&slot[SLOT_ROSTER])), place);
+        index = lti_index_at(f.snapshot, head, lti_word_high(lti_word_get(&copy_of(slot)[COPY_ROSTER])), place);
 #define DAMAGE(target, wrong) rows[count++] = (damage_t){.what = #target " = " #wrong, .word = &(target), .value = (wrong)}
     DAMAGE(f.snapshot->header[HEADER_MAGIC], 0);
     DAMAGE(f.snapshot->header[HEADER_CHUNKS], 9);
     DAMAGE(slot[SLOT_SEQUENCE], 0);
-    DAMAGE(slot[SLOT_SEQUENCE], 7);
     DAMAGE(slot[SLOT_KEY], 1);
-    DAMAGE(slot[SLOT_STANDING], UINT64_C(99) << 32);
-    DAMAGE(slot[SLOT_ROSTER], lti_word_pair(f.snapshot->chunk_count, 8));
-    DAMAGE(slot[SLOT_ROSTER], lti_word_get(&slot[SLOT_ROSTER]) & UINT32_MAX);
-    DAMAGE(slot[SLOT_ROSTER], lti_word_pair(lti_word_low(lti_word_get(&slot[SLOT_ROSTER])), INDEX_MAX));
-    DAMAGE(slot[SLOT_ROSTER], lti_word_get(&other[SLOT_ROSTER]));
+    DAMAGE(copy_of(slot)[COPY_STANDING], UINT64_C(99) << 32);
+    DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_pair(f.snapshot->chunk_count, 8));
+    DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_get(&copy_of(slot)[COPY_ROSTER]) & UINT32_MAX);
+    DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_pair(lti_word_low(lti_word_get(&copy_of(slot)[COPY_ROSTER])), INDEX_MAX));
+    DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_get(&copy_of(other)[COPY_ROSTER]));
     DAMAGE(head[CHUNK_LINK], lti_word_pair(CHUNK_NONE - 5, 0));
     DAMAGE(head[CHUNK_LINK], lti_word_pair(CHUNK_NONE, lti_word_high(lti_word_get(&head[CHUNK_LINK]))));
-    DAMAGE(second[CHUNK_LINK], lti_word_pair(lti_word_low(lti_word_get(&slot[SLOT_ROSTER])), 0));
+    DAMAGE(second[CHUNK_LINK], lti_word_pair(lti_word_low(lti_word_get(&copy_of(slot)[COPY_ROSTER])), 0));
     DAMAGE(second[CHUNK_LINK], lti_word_pair(lti_word_low(lti_word_get(&second[CHUNK_LINK])), 1));
     DAMAGE(head[HEAD_COUNTS], lti_word_get(&head[HEAD_COUNTS]) + 1);
     DAMAGE(head[HEAD_INDEX], lti_word_get(&head[HEAD_INDEX]) + 1);
@@ -684,7 +695,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     DAMAGE(*index, 0);
     DAMAGE(*index, lti_word_get(index) ^ UINT64_C(1) << 40);
     DAMAGE(*index, lti_word_pair(UINT32_MAX, lti_word_high(lti_word_get(index))));
-    DAMAGE(*index, lti_word_pair(lti_word_low(lti_word_get(&other[SLOT_ROSTER])) * CHUNK_WORDS + 1, 1));
+    DAMAGE(*index, lti_word_pair(lti_word_low(lti_word_get(&copy_of(other)[COPY_ROSTER])) * CHUNK_WORDS + 1, 1));
     DAMAGE(lti_chunk_at(f.snapshot, 0)[lti_word_low(lti_word_get(index))], 0);
     DAMAGE(lti_chunk_at(f.snapshot, 0)[lti_word_low(lti_word_get(index))],
            lti_word_get(&lti_chunk_at(f.snapshot, 0)[lti_word_low(lti_word_get(index))]) | 0xFF);
@@ -799,7 +810,7 @@ static void *read_and_compare(void *data)
             seen[which] = c.version;
             break;
         case LTI_SNAPSHOT_UNKNOWN:
-            reader->unknown++;
+            reader->unknown += seen[which] != 0;
             break;
         default: /* a roster without this person was never published */
             reader->wrong++;
@@ -863,6 +874,8 @@ static void a_writer_may_be_killed_at_any_instruction(void **state)
         assert_int_equal(readers[i].wrong, 0);
         assert_int_equal(readers[i].back, 0);
         assert_true(readers[i].members > 1000);
+        /* A writer that was stopped is no reason to have nothing; to meet three publications in one look-up is very bad luck. */
+        assert_true(readers[i].unknown <= readers[i].members / 10000);
         print_message("reader %d: %lu found, %lu unknown\n", i, readers[i].members, readers[i].unknown);
     }
 
@@ -939,7 +952,7 @@ int main(void)
         POOL_TEST(a_full_directory_says_so),
         POOL_TEST(a_course_beyond_the_largest_index_goes_to_the_database),
         POOL_TEST(misuse_is_refused),
-        POOL_TEST(a_half_written_slot_is_never_read_and_is_mended),
+        POOL_TEST(a_writer_that_stops_anywhere_leaves_what_was_there),
         POOL_TEST(validation_finds_damage_and_lookups_survive_it),
         POOL_TEST(a_writer_may_be_killed_at_any_instruction),
         POOL_TEST(a_course_of_a_new_database_loses_the_roster_of_the_old_one),
