@@ -21,6 +21,7 @@ enum {
     SQLITE_HAS_ROW = 100, /* what a PRAGMA that was obeyed returns */
     SQLITE_IS_DONE = 101,
     MYSQL_CHANGED_SINCE_READ = 1020,
+    MYSQL_DUPLICATE_COLUMN = 1060,
     MYSQL_DUPLICATE_INDEX = 1061,
     MYSQL_LOCK_TIMEOUT = 1205,
     MYSQL_DEADLOCK = 1213,
@@ -75,6 +76,7 @@ static const struct {
     {"table", {"", "", " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}},
     {"text", {"TEXT", "TEXT", "MEDIUMTEXT"}},
     {"unless_exists", {"IF NOT EXISTS", "IF NOT EXISTS", ""}},
+    {"add_column", {"ADD COLUMN", "ADD COLUMN IF NOT EXISTS", "ADD COLUMN"}},
     {"upsert", {"ON CONFLICT (*) DO UPDATE SET", "ON CONFLICT (*) DO UPDATE SET", "ON DUPLICATE KEY UPDATE"}},
     {"new", {"excluded.*", "excluded.*", "VALUES(*)"}},
     {"keep", {"ON CONFLICT (*) DO NOTHING", "ON CONFLICT (*) DO NOTHING", "ON DUPLICATE KEY UPDATE * = VALUES(*)"}},
@@ -397,6 +399,14 @@ apr_status_t lti_db_run(int *affected, lti_db_t *db, const char *sql, lti_db_arg
     return execute(db, sql, args, NULL, affected ? affected : &counted, ptemp, err);
 }
 
+/* Where IF NOT EXISTS cannot be said: of indexes to MySQL, of columns to MySQL and SQLite. */
+static int is_there_already(lti_db_t *db, int rc)
+{
+    if (db->kind == MYSQL)
+        return rc == MYSQL_DUPLICATE_INDEX || rc == MYSQL_DUPLICATE_COLUMN;
+    return db->kind == SQLITE && rc == 1 && strstr(driver_text(db, rc), "duplicate column name") != NULL;
+}
+
 apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, lti_err_t *err)
 {
     const char *text = expand(db->kind, sql, ptemp);
@@ -409,8 +419,7 @@ apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, l
         if (rc == 0)
             rc = apr_dbd_query(db->driver, db->handle, &affected, text);
     } while (!is_fine(db, rc) && is_lost(db, rc) && recoveries++ < RECOVERIES);
-    /* MySQL has no CREATE INDEX IF NOT EXISTS. */
-    if (is_fine(db, rc) || (db->kind == MYSQL && rc == MYSQL_DUPLICATE_INDEX))
+    if (is_fine(db, rc) || is_there_already(db, rc))
         return APR_SUCCESS;
     return fail_with_driver(db, rc, err);
 }

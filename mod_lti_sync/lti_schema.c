@@ -131,10 +131,82 @@ static const char *const version_2[] = {
     NULL,
 };
 
+/* Version 3: the change feed. Numbers of events come from the row 'event'; what is numbered up to 'event_floor' may be purged. */
+static const char *const version_3[] = {
+    "CREATE TABLE IF NOT EXISTS lti_event ("
+    "number BIGINT NOT NULL PRIMARY KEY, "
+    "course_key VARCHAR(16){id} NOT NULL, "
+    "user_id " LTI_DB_ID " NOT NULL, "
+    "kind SMALLINT NOT NULL, "
+    "status SMALLINT NOT NULL, "
+    "roles {text} NOT NULL, "
+    "happened_at BIGINT NOT NULL){table}",
+    "CREATE INDEX {unless_exists} lti_event_by_course ON lti_event (course_key, number)",
+    "CREATE INDEX {unless_exists} lti_event_by_time ON lti_event (happened_at)",
+    "INSERT INTO lti_schema (name, value) VALUES ('event', 0), ('event_floor', 0) {keep name}",
+    NULL,
+};
+
+/* Version 4: what all nodes share about a platform: access tokens, and until when it asked not to be asked. */
+static const char *const version_4[] = {
+    "CREATE TABLE IF NOT EXISTS lti_token ("
+    "token_key VARCHAR(64){id} NOT NULL PRIMARY KEY, "
+    "sealed {text}, "
+    "expires_at BIGINT NOT NULL, "
+    "lease_owner VARCHAR(255){id}, "
+    "lease_until BIGINT NOT NULL){table}",
+
+    "CREATE TABLE IF NOT EXISTS lti_pace ("
+    "platform VARCHAR(64){id} NOT NULL PRIMARY KEY, "
+    "paused_until BIGINT NOT NULL, "
+    "error_name VARCHAR(64), "
+    "error_text VARCHAR(255)){table}",
+    NULL,
+};
+
+/* Version 5: what became of runs. ended_at is 0 while one is under way. */
+static const char *const version_5[] = {
+    "CREATE TABLE IF NOT EXISTS lti_run ("
+    "course_key VARCHAR(16){id} NOT NULL, "
+    "run_id VARCHAR(64){id} NOT NULL, "
+    "node VARCHAR(255){id} NOT NULL, "
+    "started_at BIGINT NOT NULL, "
+    "ended_at BIGINT NOT NULL, "
+    "pages BIGINT NOT NULL, "
+    "members BIGINT NOT NULL, "
+    "joined BIGINT NOT NULL, "
+    "changed BIGINT NOT NULL, "
+    "departed BIGINT NOT NULL, "
+    "returned BIGINT NOT NULL, "
+    "missing BIGINT NOT NULL, "
+    "error_name VARCHAR(64), "
+    "error_text VARCHAR(255), "
+    "repeats BIGINT NOT NULL, "
+    "PRIMARY KEY (course_key, run_id)){table}",
+    "CREATE INDEX {unless_exists} lti_run_by_start ON lti_run (course_key, started_at)",
+    "CREATE INDEX {unless_exists} lti_run_by_end ON lti_run (ended_at)",
+    "ALTER TABLE lti_context {add_column} used_at BIGINT DEFAULT 0 NOT NULL",
+    NULL,
+};
+
+/* Version 6: JSON lists of texts, NULL where nothing was said. */
+static const char *const version_6[] = {
+    "ALTER TABLE lti_member {add_column} section_names {text}",
+    "ALTER TABLE lti_member {add_column} group_names {text}",
+    "ALTER TABLE lti_staging {add_column} section_names {text}",
+    "ALTER TABLE lti_staging {add_column} group_names {text}",
+    "ALTER TABLE lti_context {add_column} groups_url {text}",
+    NULL,
+};
+
 /* The step at place n leads from version n to n + 1. A released step is never edited: what changes is one more entry. */
 static const char *const *const steps[] = {
     version_1,
     version_2,
+    version_3,
+    version_4,
+    version_5,
+    version_6,
 };
 
 #define NEWEST ((apr_int64_t)(sizeof(steps) / sizeof(steps[0])))
