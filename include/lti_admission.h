@@ -74,4 +74,8 @@ int lti_admission_ask(lti_admission_answer_t *answer, const lti_admission_t *tab
 int lti_admission_fill(lti_admission_t *table, const apr_array_header_t *platforms, const apr_array_header_t *deployments,
                        const apr_array_header_t *ended);
 
+/** Before there are readers or a writer of `to`, which is fresh: takes over what a table of the same size says, whose engine may be filling it or be dead. Its
+ * platforms must have the same names in the same order. 1; or 0: `to` is as fresh as before. */
+int lti_admission_copy(lti_admission_t *to, const lti_admission_t *from);
+
 #endif

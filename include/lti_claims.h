@@ -40,6 +40,8 @@ typedef struct lti_launch_t {
     /* Names of LTI 1.1, signed with the secret of that time (SPEC 2.5); all NULL unless the signature was good. */
     const char *legacy_consumer_key, *legacy_user_id, *legacy_context_id, *legacy_resource_link_id;
     const char *legacy_fault; /* why they are NULL although the claim and secrets are there; for a log line. Not sealed. */
+    const char *sections, *groups; /* names as words (lti_names), from the custom parameters that LTISectionClaim names; those are not in `custom` */
+    const char *groups_url; /* of the groups service, NULL: none that could be used. Not exported, not sealed. */
     const char *nrps_url; /* NULL: no roster service offered. Not exported. */
     const char *nrps_fault; /* why it is NULL although the claim is there; for a log line. Not sealed. */
     const char *remarks;    /* what of the token was left out or mended; for a log line, NULL if nothing. Not sealed. */

@@ -29,6 +29,10 @@ apr_status_t lti_db_wrap(lti_db_t **db, const apr_dbd_driver_t *driver, apr_dbd_
  * With NULL everything is as before. */
 void lti_db_hurry(lti_db_t *db, int (*stopping)(void *baton), void *baton);
 
+/** After a fault of SQLite's file (read-only, no database, damaged): opens it anew, in case somebody has mended it. The new handle, which takes the place of the one that was wrapped and is closed
+ * now; NULL if there was no such fault, or it cannot be opened. */
+apr_dbd_t *lti_db_reopen(lti_db_t *db, apr_pool_t *ptemp);
+
 /** Creates or upgrades the tables (additive, idempotent). LTI_E_SCHEMA_NEWER for a schema of a later release. Safe when several nodes do it
  * at once. On SQLite it also switches to WAL and synchronous=NORMAL. */
 apr_status_t lti_schema_ensure(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
@@ -85,8 +89,9 @@ apr_status_t lti_db_change_number(apr_int64_t *number, lti_db_t *db, apr_pool_t 
 typedef struct lti_numbers_t {
     apr_int64_t change;    /* as lti_db_change_number() */
     apr_int64_t admission; /* as lti_db_admission_number() */
+    apr_int64_t event;     /* of the newest event */
 } lti_numbers_t;
-/** Both, in one statement. */
+/** All of them, in one statement. */
 apr_status_t lti_db_numbers(lti_numbers_t *numbers, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
 
 typedef apr_status_t lti_db_course_fn(void *baton, const lti_course_t *course, lti_err_t *err);
@@ -124,6 +129,12 @@ apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_di
 apr_status_t lti_db_stage(lti_db_t *db, const char *run_id, const char *course_key, const apr_array_header_t *members,
                           apr_pool_t *ptemp, lti_err_t *err);
 
+/** Where the platform tells what changed since the last roster (SPEC N-18); NULL: it does not, or a whole list is wanted next. */
+typedef struct lti_differences_t {
+    const char *url;
+    apr_time_t full_at; /* first request of the last run that read the whole list */
+} lti_differences_t;
+
 /** How a run ended well, and what to apply. */
 typedef struct lti_apply_t {
     const char *run_id;
@@ -141,6 +152,7 @@ typedef struct lti_apply_t {
     const char *error_text;
     apr_time_t due_at;
     apr_time_t stale_at;
+    lti_differences_t differences; /* from now on */
 } lti_apply_t;
 
 typedef struct lti_applied_t {
@@ -150,8 +162,8 @@ typedef struct lti_applied_t {
 } lti_applied_t;
 
 /**
- * Applies a run in one transaction: members from staging, the missing, the course's standing, the change number as the last statement; releases the lease.
- * An unchanged roster writes no member row. LTI_E_LEASE_LOST: nothing was written.
+ * Applies a run in one transaction: members from staging, the missing, an event for each change, the course's standing, the change number as the last statement; releases
+ * the lease. An unchanged roster writes no member row and no event. LTI_E_LEASE_LOST: nothing was written.
  */
 apr_status_t lti_db_apply(lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err);
 
@@ -169,10 +181,14 @@ apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course
 apr_status_t lti_db_run_failed(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, const char *error_name,
                                const char *error_text, apr_time_t due_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
-/** Removes what is past: nonces, launches and ended sessions that expired, staged rows of runs begun before `staged_before`, people who left before
+/** Removes what is past: nonces, launches and ended sessions that expired, staged rows of runs begun before `staged_before`, people who left and events that happened before
  * `left_before`; deployments that wait and were not seen for 30 days, nodes not for 7, launches of LTI 1.1 not for 90. */
 apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before, apr_time_t left_before, apr_pool_t *ptemp,
                           lti_err_t *err);
+
+/** The map of lti_groups as the groups service of a course said it last, NULL if it never did. */
+apr_status_t lti_db_groups_read(const char **map, lti_db_t *db, const char *course_key, apr_pool_t *p, lti_err_t *err);
+apr_status_t lti_db_groups_write(lti_db_t *db, const char *course_key, const char *map, apr_pool_t *ptemp, lti_err_t *err);
 
 /* --- who may (request threads, the engine) ------------------------------------------------------------------------------- */
 
@@ -218,6 +234,8 @@ apr_status_t lti_db_admission_read(lti_deployment_status_t *status, apr_time_t *
 apr_status_t lti_db_node_write(lti_db_t *db, const char *node, const char *jwks, const char *fingerprint, apr_time_t now,
                                apr_pool_t *ptemp, lti_err_t *err);
 
+#define LTI_NODE_KEYS_FOR apr_time_from_sec(7 * 24 * 3600) /* a node that is down for the weekend comes back with the keys it had */
+
 typedef apr_status_t lti_db_node_fn(void *baton, const char *node, const char *jwks, const char *fingerprint, apr_time_t seen_at,
                                     lti_err_t *err);
 /** Nodes seen since `since`, the one seen last first. `fn` may not use the connection: nor in the two above. */
@@ -229,5 +247,116 @@ apr_status_t lti_db_nodes_each(lti_db_t *db, apr_time_t since, lti_db_node_fn *f
  * is written at most once a minute. The caller sees to it that floods do not come here. */
 apr_status_t lti_db_old_launch_seen(lti_db_t *db, const char *consumer_key, const char *instance, const char *product,
                                     const char *context_title, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- the change feed (written by lti_db_apply) ------------------------------------------------------------------------------ */
+
+/** In the database; do not renumber. */
+typedef enum lti_db_event_kind_t {
+    LTI_DB_EVENT_JOINED = 1,  /* is active for the first time */
+    LTI_DB_EVENT_ROLE = 2,    /* is active, as before, with other roles */
+    LTI_DB_EVENT_DETAILS = 3, /* is active, as before; name, address, sourcedid, sections or groups differ */
+    LTI_DB_EVENT_LEFT = 4,    /* was active: missing now, or inactive */
+    LTI_DB_EVENT_RETURNED = 5 /* is active again */
+} lti_db_event_kind_t;
+
+/** "joined", "role changed", "details changed", "left", "returned". */
+const char *lti_db_event_word(lti_db_event_kind_t kind);
+
+/** Status and roles as they were then; names and addresses as they are now: NULL where the platform gave none, or where the person's row is purged. */
+typedef struct lti_db_event_t {
+    apr_int64_t number; /* from 1, in the order in which the changes became visible; none is left out */
+    lti_db_event_kind_t kind;
+    const char *course_key;
+    const char *platform; /* name; NULL if the course was deleted */
+    const char *user_id;
+    lti_member_status_t status;
+    const char *roles;
+    apr_time_t happened_at; /* first request of the run that saw it */
+    const char *name, *given_name, *family_name, *email, *sourcedid;
+} lti_db_event_t;
+
+typedef struct lti_db_event_bounds_t {
+    apr_int64_t floor;  /* events up to this number may be purged */
+    apr_int64_t newest; /* number of the last event; the floor if there is none above it */
+} lti_db_event_bounds_t;
+
+apr_status_t lti_db_event_bounds(lti_db_event_bounds_t *bounds, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/** `fn` may not use the connection; the texts hold until it returns. A status other than APR_SUCCESS ends the reading and is handed on. */
+typedef apr_status_t lti_db_event_fn(void *baton, const lti_db_event_t *event, lti_err_t *err);
+
+/**
+ * Calls `fn` for events with numbers above `since`, of one course or (NULL) of all, in their order, at most `max`. `*bounds` is of the same moment: where `since` is below
+ * its floor or above its newest, `fn` is not called.
+ */
+apr_status_t lti_db_events_each(lti_db_event_bounds_t *bounds, lti_db_t *db, apr_int64_t since, const char *course_key, int max,
+                                lti_db_event_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Calls `fn` for the courses in order of their keys, from behind `after` ("": the first), at most `max`. */
+apr_status_t lti_db_courses_each(lti_db_t *db, const char *after, int max, lti_db_course_fn *fn, void *baton, apr_pool_t *ptemp,
+                                 lti_err_t *err);
+
+/* --- lists of what changed (the engine) ------------------------------------------------------------------------------------ */
+
+/** Nothing is no error: url NULL. */
+apr_status_t lti_db_differences_read(lti_differences_t *differences, lti_db_t *db, const char *course_key, apr_pool_t *p, lti_err_t *err);
+
+/* --- what all nodes know of a platform (the engine) -------------------------------------------------------------------------- */
+
+/** A course that is due, and whose. */
+typedef struct lti_db_due_t {
+    apr_time_t due_at;
+    const char *course_key;
+    const char *platform; /* name */
+    int requested;        /* by "update now", since its last run began: does not wait for its platform's patience */
+} lti_db_due_t;
+
+#define LTI_DB_SKIP_MAX 8
+
+/** The next courses as of lti_db_courses_due(), with their platforms, behind `after` (NULL: from the first), at most `max`; those of up to LTI_DB_SKIP_MAX platforms (names)
+ * are left out. `due` holds lti_db_due_t. */
+apr_status_t lti_db_due_each(apr_array_header_t **due, lti_db_t *db, apr_time_t now, const lti_db_due_t *after,
+                             const apr_array_header_t *skip, int max, apr_pool_t *p, lti_err_t *err);
+
+/** A course that nobody runs is put off: its platform asks for patience, which `error_name` and `error_text` say. No failure is counted, its state stays. */
+apr_status_t lti_db_course_put_off(lti_db_t *db, const char *course_key, const char *error_name, const char *error_text,
+                                   apr_time_t due_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/** The same of one that runs: releases the lease, removes what was staged. */
+apr_status_t lti_db_run_put_off(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, const char *error_name,
+                                const char *error_text, apr_time_t due_at, apr_pool_t *ptemp, lti_err_t *err);
+
+/** A platform is not to be asked until `until`; a pause that lasts longer is left alone. */
+apr_status_t lti_db_pause_write(lti_db_t *db, const char *platform, apr_time_t until, const char *error_name, const char *error_text,
+                                apr_pool_t *ptemp, lti_err_t *err);
+
+typedef apr_status_t lti_db_pause_fn(void *baton, const char *platform, apr_time_t until, const char *error_name,
+                                     const char *error_text);
+/** Calls `fn` for the platforms that are paused at `now`. */
+apr_status_t lti_db_pauses_each(lti_db_t *db, apr_time_t now, lti_db_pause_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+typedef struct lti_db_token_t {
+    const char *sealed; /* NULL: there is none, or it has expired */
+    apr_time_t expires_at;
+    int leased; /* somebody else is asking for a new one */
+} lti_db_token_t;
+
+/** What is stored under a key (64 characters at most). No row: all of it is NULL or 0. */
+apr_status_t lti_db_token_read(lti_db_token_t *token, lti_db_t *db, const char *token_key, const char *owner, apr_time_t now,
+                               apr_pool_t *p, lti_err_t *err);
+
+/** Takes the lease, so that only `owner` asks for the token until `until`. APR_EBUSY (err not filled) if another holds it. */
+apr_status_t lti_db_token_lease(lti_db_t *db, const char *token_key, const char *owner, apr_time_t now, apr_time_t until,
+                                apr_pool_t *ptemp, lti_err_t *err);
+
+/** Stores a new one and releases the lease; whoever held it, the newest token counts. */
+apr_status_t lti_db_token_write(lti_db_t *db, const char *token_key, const char *sealed, apr_time_t expires_at, apr_pool_t *ptemp,
+                                lti_err_t *err);
+
+/** None came: others may ask. */
+apr_status_t lti_db_token_release(lti_db_t *db, const char *token_key, const char *owner, apr_pool_t *ptemp, lti_err_t *err);
+
+/** The platform refuses this one; a newer one stays. */
+apr_status_t lti_db_token_forget(lti_db_t *db, const char *token_key, const char *sealed, apr_pool_t *ptemp, lti_err_t *err);
 
 #endif

@@ -124,6 +124,11 @@ typedef enum lti_code_t {
     LTI_E_SNAPSHOT_FULL,
     LTI_E_NOT_FOUND,
     LTI_E_INTERNAL,
+    LTI_E_ROSTER_TOO_LARGE,
+    LTI_E_ROSTER_CHANGES,
+    LTI_E_EVENTS_GONE,
+    LTI_E_EVENTS_BUSY,
+    LTI_E_RATE_LIMITED,
     LTI_E_COUNT
 } lti_code_t;
 

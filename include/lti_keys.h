@@ -97,4 +97,7 @@ apr_status_t lti_toolkeys_share(lti_keycache_t *cache, const char *jwks, apr_tim
 /** Any thread of any process: what the jwks end point serves: the keys of all nodes, or the own ones until those are known. Lives as long as `own` and `p`. */
 const char *lti_toolkeys_union(const lti_keycache_t *cache, const lti_toolkeys_t *own, apr_pool_t *p);
 
+/** 0 until lti_toolkeys_share() was called: the union is a guess so far. */
+int lti_toolkeys_is_shared(const lti_keycache_t *cache, apr_pool_t *p);
+
 #endif

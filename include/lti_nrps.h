@@ -10,6 +10,7 @@
 #define LTI_NRPS_H
 
 #include <apr_pools.h>
+#include <jansson.h>
 #include "lti_err.h"
 #include "lti_http.h"
 #include "lti_platform.h"
@@ -28,6 +29,28 @@ typedef struct lti_nrps_page_t lti_nrps_page_t;
 /** `role_options`: LTI_ROLE_STRICT. `p` lives at least as long as the page; members are decoded in a sub-pool that is cleared. */
 lti_nrps_page_t *lti_nrps_page_create(unsigned role_options, lti_nrps_member_fn *on_member, void *baton, apr_pool_t *p);
 
+/** Before the first bytes, for a platform whose roster has names HTML-escaped (lti_platform_t.escaped_names). */
+void lti_nrps_page_unescape(lti_nrps_page_t *page);
+
+/** What is read of people's sections and groups (SPEC 6.5, 7.2). */
+typedef struct lti_nrps_names_t {
+    const char *section_claim; /* custom parameters of the message section; NULL: not read */
+    const char *group_claim;
+    const json_t *groups; /* of group_enrollments: id -> name, null for one that is hidden (lti_groups); NULL: all go by their ids */
+} lti_nrps_names_t;
+
+/** Before the first bytes; `wanted` lives as long as the page. */
+void lti_nrps_page_names(lti_nrps_page_t *page, const lti_nrps_names_t *wanted);
+
+/** Fills the member's sections and groups from its JSON. */
+void lti_nrps_read_names(lti_member_t *member, const json_t *object, const lti_nrps_names_t *wanted, apr_pool_t *p);
+
+/** `url` of a roster with `rlid` (NULL: without) and, if `groups`, with the wish for groups, unless it has them already (SPEC N-04). */
+const char *lti_nrps_first_url(const char *url, const char *rlid, int groups, apr_pool_t *p);
+
+/** Before the first bytes, for a list of what changed (SPEC N-18): people named as deleted are handed over too, with LTI_MEMBER_LEFT. */
+void lti_nrps_page_changes(lti_nrps_page_t *page);
+
 /** The next bytes. LTI_E_ROSTER_MALFORMED, LTI_E_ROSTER_LIMIT. */
 apr_status_t lti_nrps_page_feed(lti_nrps_page_t *page, const char *data, apr_size_t size, lti_err_t *err);
 
@@ -35,6 +58,7 @@ apr_status_t lti_nrps_page_feed(lti_nrps_page_t *page, const char *data, apr_siz
 typedef struct lti_nrps_summary_t {
     int members; /* handed over */
     int dropped; /* without a usable id (SPEC N-32) */
+    int odd;     /* of a status that no document knows, taken as inactive (N-34), or named as deleted in a list of those who are there (N-35) */
     const char *context_id; /* NULL if absent */
 } lti_nrps_summary_t;
 
@@ -47,7 +71,7 @@ void lti_nrps_request(lti_http_request_t *request, const lti_platform_t *platfor
                       apr_pool_t *p);
 
 /** Judges status and type of an answer (SPEC 6.6, N-38): APR_SUCCESS if its body is a page; else LTI_E_ROSTER_FORBIDDEN, _GONE, _BUSY,
- * _LIMIT (Open edX: too many people), LTI_E_HTTP_STATUS, LTI_E_HTTP_REDIRECT, LTI_E_ROSTER_TYPE, with err->detail = the HTTP status. */
+ * _TOO_LARGE (Open edX: too many people), LTI_E_HTTP_STATUS, LTI_E_HTTP_REDIRECT, LTI_E_ROSTER_TYPE, with err->detail = the HTTP status. */
 apr_status_t lti_nrps_check_answer(const lti_http_response_t *response, const char *excerpt, lti_err_t *err);
 
 /**
@@ -56,5 +80,11 @@ apr_status_t lti_nrps_check_answer(const lti_http_response_t *response, const ch
  */
 apr_status_t lti_nrps_next(const char **next, const lti_http_response_t *response, const char *request_url, const char *service_url,
                            apr_pool_t *p, lti_err_t *err);
+
+/** Where the platform will tell what changed since this answer (rel `differences`); NULL if it does not, or names another origin. */
+const char *lti_nrps_differences(const lti_http_response_t *response, const char *request_url, const char *service_url, apr_pool_t *p);
+
+/** `text` with the five characters of HTML that Moodle escapes as they were; itself if there are none. */
+const char *lti_nrps_unescape(const char *text, apr_pool_t *p);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <apr_pools.h>
 #include <apr_tables.h>
+#include <apr_time.h>
 #include "lti_err.h"
 
 typedef enum lti_family_t {
@@ -37,6 +38,13 @@ typedef enum lti_deployment_status_t {
     LTI_DEPLOYMENT_WITHDRAWN = 2
 } lti_deployment_status_t;
 
+/** What a platform's rosters are asked for sections and groups (LTISectionsFromRoster). */
+typedef enum lti_roster_names_t {
+    LTI_NAMES_OFF = 0, /* requests are told what their launch said */
+    LTI_NAMES_ON,      /* else what the roster says */
+    LTI_NAMES_RLID     /* and the roster is asked for with the context's id as rlid, so that it tells custom parameters */
+} lti_roster_names_t;
+
 typedef struct lti_platform_t {
     const char *name; /* [A-Za-z0-9._-]{1,64} */
     lti_family_t family;
@@ -51,7 +59,12 @@ typedef struct lti_platform_t {
     lti_deployments_t deployments;
     apr_array_header_t *deployment_ids; /* of const char *; NULL if none */
     const char *remote_user;            /* template; NULL: that of the directory */
+    const char *section_claim;          /* the custom parameter that lists a person's sections; NULL: none */
+    const char *group_claim;            /* the same of groups */
+    lti_roster_names_t roster_names;
     int page_limit;                     /* the `limit` asked of NRPS; 0: do not ask */
+    apr_interval_time_t request_interval; /* the mean time between two requests of the engine (LTISyncRate); -1: no limit; 0 until lti_platform_check() */
+    int escaped_names;                  /* names are HTML-escaped in rosters and are not in launches */
     const char *frame_ancestors;        /* the directive of a policy (lti_csp) that names whose pages may frame ours; made by lti_platform_check() */
     const char *file;                   /* where it was configured, for messages */
     int line;
@@ -70,6 +83,9 @@ const char *lti_family_name(lti_family_t family);
  */
 apr_status_t lti_platform_preset(lti_platform_t *platform, lti_family_t family, const char *url, const char *key, apr_pool_t *p,
                                  lti_err_t *err);
+
+/** Reads what LTISyncRate takes: "10/s", "30/m", or "off". LTI_E_CONFIG. */
+apr_status_t lti_platform_rate(apr_interval_time_t *request_interval, const char *text, lti_err_t *err);
 
 /** Completes defaults; refuses a registration that cannot work: missing members, URLs that are not https outside loopback. */
 apr_status_t lti_platform_check(lti_platform_t *platform, apr_pool_t *p, lti_err_t *err);

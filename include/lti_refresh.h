@@ -17,6 +17,8 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 #include "lti_admission.h"
+#include "lti_bell.h"
+#include "lti_crypto.h"
 #include "lti_db.h"
 #include "lti_err.h"
 #include "lti_http.h"
@@ -37,10 +39,12 @@ typedef enum lti_event_kind_t {
     LTI_EVENT_RUN_FAILED,  /* `err` tells why */
     LTI_EVENT_RUN_HELD,    /* applied but for removals */
     LTI_EVENT_SNAPSHOT_FULL, /* `err` tells what to set */
+    LTI_EVENT_SNAPSHOT_FILLING, /* four fifths are taken: `err` tells what to set; once until it is less again */
     LTI_EVENT_ADMISSION_FULL,  /* `err` tells how many deployments and ended sessions have no place of their own; once until all have */
     LTI_EVENT_SECRET_DIFFERS,  /* `err` names a node that serves now with another secret; once until there is none */
     LTI_EVENT_STORE_DOWN,  /* the database does not answer; once until it does again */
-    LTI_EVENT_STORE_UP
+    LTI_EVENT_STORE_UP,
+    LTI_EVENT_PLATFORM_PAUSED /* `err` names it and tells why its courses wait */
 } lti_event_kind_t;
 
 /** What the edge logs and counts. */
@@ -49,6 +53,7 @@ typedef struct lti_event_t {
     const lti_course_t *course; /* NULL for those that are not of a run */
     const lti_applied_t *applied;
     const lti_err_t *err;
+    const char *remarks; /* what was odd about the list, NULL if nothing was or the run failed */
     int pages, members, missing;
     apr_interval_time_t duration;
     apr_time_t due_at; /* next try */
@@ -59,8 +64,10 @@ typedef struct lti_refresh_options_t {
     const lti_toolkeys_t *toolkeys;
     lti_snapshot_t *snapshot;
     lti_admission_t *admission; /* NULL: nobody asks it */
+    lti_bell_t *bell;           /* rung with the number of the newest event; NULL: nobody waits */
     lti_keycache_t *keycache;   /* takes the keys of all nodes; NULL: nobody serves them */
     const char *node_name;      /* of this httpd, over restarts; NULL: it is not told of */
+    const lti_sealer_t *sealer; /* of access tokens in the database, which all nodes share; NULL: this process has its own */
     const char *fingerprint;    /* of the secrets, separated by blanks, the sealing one first; with node_name */
     lti_transport_t transport;
     lti_store_t store;

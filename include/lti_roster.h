@@ -36,6 +36,8 @@ typedef struct lti_member_t {
     const char *email;
     const char *sourcedid;
     const char *roles; /* as lti_role_join() makes them; never NULL */
+    const char *sections; /* lists (lti_names), NULL where nothing was said */
+    const char *groups;
     lti_member_status_t status;
     apr_time_t joined_at; /* first request of the run that brought them in */
     apr_time_t status_at; /* first request of the run that last changed `status`; joined_at at first */
@@ -72,7 +74,9 @@ typedef struct lti_course_t {
     const char *title;
     const char *type;
     const char *nrps_url; /* the newest, NULL if never offered */
+    const char *groups_url; /* of the groups service, the same */
     apr_time_t launched_at;
+    apr_time_t used_at; /* somebody had a session in it, or its roster was read; 0: not since this is noted */
     apr_int64_t version; /* number of the last applied change of its roster; 0: none yet */
     lti_roster_state_t state;
     apr_time_t succeeded_at; /* first request of the last run that succeeded; 0: never */
@@ -103,6 +107,13 @@ void lti_diff_known(lti_diff_t *diff, const char *user_id, const unsigned char d
 
 /** A walk through all pages begins. */
 void lti_diff_begin_walk(lti_diff_t *diff);
+
+/** `partial`: the walks name only those who changed; who is not named is as before, and missing is who is named as deleted (SPEC N-18). Before the first walk, or
+ * while nobody was named. */
+void lti_diff_partial(lti_diff_t *diff, int partial);
+
+/** The platform names somebody as deleted, in a partial walk. The last word on a person counts. */
+void lti_diff_deleted(lti_diff_t *diff, const char *user_id);
 
 /** The platform names this member. */
 lti_diff_verdict_t lti_diff_member(lti_diff_t *diff, const lti_member_t *member);

@@ -10,9 +10,9 @@
  *   record  role, flags, times, then tag, length, bytes ...; roles as numbers of the vocabulary where they have one. Tags are never renumbered, unknown
  *           ones are passed over: records of other releases open
  *
- * All of a launch is in it but nrps_url, which belongs to the course's row. What does not fit goes into the *surplus*: a text that the caller
+ * All of a launch is in it but nrps_url and groups_url, which belong to the course's row. What does not fit goes into the *surplus*: a text that the caller
  * keeps in the launch table (lti_db) under the launch's id and brings back when the session is opened. In this order: data of deep
- * linking, custom, return_url, target_link_uri, titles, context type and label, the rest of deep linking, names of LTI 1.1, locale, names, e-mail, sourcedid,
+ * linking, custom, return_url, target_link_uri, titles, context type and label, groups, sections, the rest of deep linking, names of LTI 1.1, locale, names, e-mail, sourcedid,
  * resource link and context id, whose submission it is, roles without a number. Never:
  * id, platform, issuer, client id, deployment, user, course key, times. A session whose surplus was not found must not be sealed again.
  * Opening costs one unseal and no allocation beyond the record's size: it stands on the request path.

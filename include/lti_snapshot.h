@@ -27,7 +27,8 @@
  * may be killed at any instruction.
  *
  * Needed: all rosters + the largest once more. Everything is linked by index, never by pointer. The block is formatted in the
- * parent and inherited by fork; it lives for one generation of httpd.
+ * parent and inherited by fork; it lives for one generation of httpd, and the next one takes its rosters over: chunks keep their numbers
+ * and the hash its key, so nothing in them has to be changed.
  */
 #ifndef LTI_SNAPSHOT_H
 #define LTI_SNAPSHOT_H
@@ -54,6 +55,31 @@ typedef struct lti_snapshot_usage_t {
 } lti_snapshot_usage_t;
 
 void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *usage);
+
+/* --- room: figures for people ------------------------------------------------------------------------------------------ */
+
+typedef struct lti_snapshot_capacity_t {
+    apr_uint32_t courses;
+    apr_uint32_t people; /* of a campus: 50 in a course in the mean, with name, e-mail and one role */
+} lti_snapshot_capacity_t;
+
+/** What a segment holds that has such `usage`, counting what it holds already; a campus of as many people fits. */
+void lti_snapshot_capacity(lti_snapshot_capacity_t *capacity, const lti_snapshot_usage_t *usage);
+
+/** How full it is, in percent: all rosters and the largest once more, or the courses, whichever is worse. */
+int lti_snapshot_percent(const lti_snapshot_usage_t *usage);
+
+/** The LTISharedMemory, in megabytes, of which the same rosters and courses would take two thirds. */
+apr_uint64_t lti_snapshot_advice(const lti_snapshot_usage_t *usage);
+
+/* --- taking over at a reload ------------------------------------------------------------------------------------------- */
+
+/**
+ * Copies rosters and standings from the segment of the generation before into a fresh one of any size, before there are readers or a writer. The old writer may be
+ * at work or dead: only what stayed as it was for the whole time is taken, and what has no place in a smaller segment is left out: readers ask the database, and
+ * the writer publishes it. Never fails. Returns the number of courses that were left out.
+ */
+apr_uint32_t lti_snapshot_copy(lti_snapshot_t *to, const lti_snapshot_t *from);
 
 /* --- reading: any thread of any process ---------------------------------------------------------------------------- */
 
@@ -120,6 +146,9 @@ void lti_snapshot_abort(lti_snapshot_writer_t *writer, int drop);
  * a slot without a roster: LTI_SNAPSHOT_NO_ROSTER if its version is 0, else LTI_SNAPSHOT_UNKNOWN. The version of a roster that is
  * here stays; a course of version 0 loses it, since its database is a new one. */
 apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_t *course, lti_err_t *err);
+
+/** Forgets courses that have something here and that `is_known` does not know: readers ask the database. */
+void lti_snapshot_drop_unless(lti_snapshot_writer_t *writer, int (*is_known)(void *baton, const char *course_key), void *baton);
 
 /** The version of the roster that is published for this course, -1 if there is none here. */
 apr_int64_t lti_snapshot_version(const lti_snapshot_t *snapshot, const char *course_key);

@@ -28,6 +28,20 @@ lti_tokens_t *lti_tokens_create(apr_pool_t *p);
 const char *lti_tokens_get(const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,
                            apr_time_t now);
 
+/** Bytes of the name under which all nodes know a token, with its NUL. */
+#define LTI_TOKEN_KEY_SIZE 65
+
+/** That name: of what the token belongs to, in hexadecimal digits (SPEC T-06). */
+apr_status_t lti_tokens_key(char key[LTI_TOKEN_KEY_SIZE], const lti_platform_t *platform, const char *deployment_id, const char *scope);
+
+/** Takes a token that another node was given; as lti_tokens_get() says, good until `until`. `sealed` is how the database has it. */
+apr_status_t lti_tokens_adopt(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,
+                              const char *token, apr_time_t until, const char *sealed, lti_err_t *err);
+
+/** Until when the token that is kept may be used, 0 if there is none; and how the database has it, NULL if it does not. `sealed` may be NULL. */
+apr_time_t lti_tokens_until(const char **sealed, const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id,
+                            const char *scope);
+
 /** The platform said 401 to it: forget it (SPEC T-08). */
 void lti_tokens_forget(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope);
 

@@ -35,9 +35,11 @@ typedef struct lti_runtime_t {
     struct lti_surplus_t *surplus;
     struct lti_admission_t *admission;
     struct lti_mailbox_t *mailbox;
+    struct lti_bell_t *bell; /* rings with the number of the newest event */
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;
+    const struct lti_sealer_t *token_sealer; /* of access tokens in the database */
     struct mod_lti_turn_t *turn; /* whose turn it is to write to SQLite; NULL with other databases: nobody waits */
     volatile apr_uint32_t *kick; /* in shared memory: raised by a launch or "update now", taken by the watch thread */
     server_rec *server;          /* the main server */
@@ -84,6 +86,7 @@ typedef struct lti_server_config_t {
     int does_tls;          /* mod_ssl serves this host; known when post_config begins */
     server_rec *db_server; /* whose DBDriver serves us; found by the check */
     int db_is_sqlite;
+    const char *db_text; /* the lines that say which database it is, passwords too; the main server's; made by the check */
     /* of the main server only */
     const char *state_dir;
     apr_array_header_t *key_files; /* of lti_place_t; NULL: one is generated */
@@ -98,6 +101,7 @@ typedef struct lti_server_config_t {
     apr_interval_time_t dormant_after;
     apr_interval_time_t retain;
     apr_int64_t shared_memory;
+    apr_int64_t event_waiters;
     const char *proxy;
     const char *ca_file;
     lti_runtime_t *runtime;

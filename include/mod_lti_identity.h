@@ -37,10 +37,16 @@ typedef struct mod_lti_identity_t {
     lti_roster_state_t roster_state;
     apr_uint32_t roster_size;
     apr_time_t roster_time;    /* last success; 0: never */
+    apr_int64_t roster_version;
+    const char *sections, *groups; /* as words (lti_names): of the launch, else of the roster where LTISectionsFromRoster says so; NULL: none known */
+    int names_from_roster;         /* the roster was asked for them */
 } mod_lti_identity_t;
 
 /** Never NULL. */
 const mod_lti_identity_t *mod_lti_identity_of(request_rec *r);
+
+/** From now on the answer is worked out anew: a request that waited is judged by what holds now. */
+void mod_lti_identity_forget(request_rec *r);
 
 /** The same if somebody has asked already; NULL if nobody has, or if the request is for an end point of ours. */
 const mod_lti_identity_t *mod_lti_identity_known(request_rec *r);
@@ -67,6 +73,12 @@ void mod_lti_identity_set_lost(request_rec *r, const char *path);
 
 /** What was said so, else NULL. */
 const char *mod_lti_identity_lost(request_rec *r);
+
+/**
+ * What the roster says of the person's sections and groups, as words; NULL where it says nothing, or cannot be asked now. A database look-up behind the breaker, with
+ * a copy in shared memory: for requests that need it.
+ */
+void mod_lti_identity_roster_names(const char **sections, const char **groups, request_rec *r, const mod_lti_identity_t *identity);
 
 /** The live sessions of this browser, the newest first, not held against the roster: of const mod_lti_identity_t *. */
 apr_array_header_t *mod_lti_identity_sessions(request_rec *r);

@@ -20,9 +20,13 @@ typedef struct mod_lti_store_t {
     void *rec; /* ap_dbd_t */
     server_rec *server;
     mod_lti_turn_t *turn; /* held */
+    int counted;          /* among those who may wait */
 } mod_lti_store_t;
 
-/** Borrows one for a launch or an administrator's request: it waits its turn. LTI_E_STORE when mod_dbd has none. `p` is for what lives as long as the loan. */
+/**
+ * Borrows one for a launch or an administrator's request: it waits its turn. LTI_E_STORE when mod_dbd has none, LTI_E_STORE_BUSY when half of the threads wait for a database
+ * that answers none of them. `p` is for what lives as long as the loan.
+ */
 apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err);
 
 /** Gives it back. */

@@ -403,3 +403,30 @@ int lti_admission_fill(lti_admission_t *table, const apr_array_header_t *platfor
     atomic_store_explicit(table->turn, turn, memory_order_release);
     return filling.misfits;
 }
+
+/* --- taking over ------------------------------------------------------------------------------------------------------------ */
+
+int lti_admission_copy(lti_admission_t *to, const lti_admission_t *from)
+{
+    size_t words = half_words(to->platforms, (int)to->deployments, (int)to->ended), i;
+    int tries;
+
+    if (to->platforms != from->platforms || to->deployments != from->deployments || to->ended != from->ended)
+        return 0;
+    for (tries = 0; tries < TRIES; tries++) {
+        uint64_t turn = atomic_load_explicit(from->turn, memory_order_acquire);
+        const half_t *source = &from->halves[turn & TURN_HALF], *target = &to->halves[turn & TURN_HALF];
+
+        if (turn == 0)
+            return 0;
+        for (i = 0; i < words; i++)
+            put_word(&target->platforms[i], get_word(&source->platforms[i]));
+        atomic_thread_fence(memory_order_acquire);
+        if (get_word(from->turn) != turn)
+            continue;
+        to->key = from->key;
+        atomic_store_explicit(to->turn, turn, memory_order_release);
+        return 1;
+    }
+    return 0;
+}

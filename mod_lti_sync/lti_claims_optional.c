@@ -10,9 +10,11 @@
 #include <apr_strings.h>
 #include "lti_http.h"
 #include "lti_json.h"
+#include "lti_names.h"
 #include "lti_roster.h"
 
 #define NRPS_CLAIM "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
+#define GROUPS_CLAIM "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice"
 #define NRPS_URL_MAX 2048 /* SPEC N-01 */
 #define LOCALE_MAX 64
 #define CUSTOM_NAME_MAX 255
@@ -255,6 +257,23 @@ static void read_roster_service(const lti_reading_t *reading)
         reading->launch->nrps_url = apr_pstrdup(reading->p, url);
 }
 
+/* SPEC K-27: what cannot be used is left out, the roster comes without names of groups then. */
+static void read_groups_service(const lti_reading_t *reading)
+{
+    const json_t *service = lti_claim_member(reading->claims, GROUPS_CLAIM);
+    const char *url = lti_json_string(service, "context_groups_url");
+    lti_err_t fault;
+
+    if (reading->launch->context_id == NULL || service == NULL)
+        return;
+    if (url == NULL || !lti_json_is_clean(url))
+        lti_claim_remark(reading, "context_groups_url of the groups service is missing or no text");
+    else if (lti_http_check_url(url, NRPS_URL_MAX, LTI_E_SERVICE_URL, &fault) != APR_SUCCESS)
+        lti_claim_remark(reading, "context_groups_url of the groups service: %s", fault.text);
+    else
+        reading->launch->groups_url = apr_pstrdup(reading->p, url);
+}
+
 /* --- custom parameters ------------------------------------------------------------------------------------------------------ */
 
 /* By jansson, which writes a point whatever the locale; fifteen digits, so that 0.1 stays what it was. */
@@ -282,6 +301,25 @@ static const char *custom_text(const json_t *value, apr_pool_t *p)
     return clean_copy(text, p);
 }
 
+/* 1 if the custom parameter is one that lists sections or groups (LTISectionClaim): it is told by that name, and does not take room in a cookie twice. */
+static int take_names(const lti_reading_t *reading, const char *name, const json_t *value)
+{
+    const lti_platform_t *platform = reading->expect->platform;
+    const char **words;
+    apr_array_header_t *names;
+
+    if (platform->section_claim != NULL && strcmp(name, platform->section_claim) == 0)
+        words = &reading->launch->sections;
+    else if (platform->group_claim != NULL && strcmp(name, platform->group_claim) == 0)
+        words = &reading->launch->groups;
+    else
+        return 0;
+    names = lti_names_make(reading->p);
+    lti_names_add_value(names, value, reading->p);
+    *words = lti_names_words(names, reading->p);
+    return 1;
+}
+
 static void read_custom(const lti_reading_t *reading)
 {
     json_t *custom = (json_t *)(uintptr_t)object_claim(reading, LTI_CLAIM("custom"));
@@ -292,7 +330,11 @@ static void read_custom(const lti_reading_t *reading)
 
     json_object_foreach(custom, name, value)
     {
-        const char *text = custom_text(value, reading->p);
+        const char *text;
+
+        if (take_names(reading, name, value))
+            continue;
+        text = custom_text(value, reading->p);
         if (!json_is_string(value))
             remark_member(reading, custom, name, text == NULL ? "is no text" : "is no string, but was taken as one");
         if (text == NULL || name[0] == '\0' || strlen(name) > CUSTOM_NAME_MAX || !lti_json_is_clean(name))
@@ -323,6 +365,7 @@ void lti_claims_optional(const lti_reading_t *reading)
         launch->resource_link_title =
             lti_claim_display(reading, lti_claim_member(reading->claims, LTI_CLAIM("resource_link")), "title");
     read_roster_service(reading);
+    read_groups_service(reading);
     read_custom(reading);
     lti_claims_legacy(reading);
 }

@@ -58,7 +58,7 @@ apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *
 #define COURSE_COLUMNS                                                                                                            \
     "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "      \
     "c.launched_at, s.version, s.state, s.succeeded_at, s.stale_at, s.due_at, s.active, s.failures, s.error_name, s.error_text, " \
-    "s.change_no"
+    "s.change_no, c.groups_url, c.used_at"
 #define COURSE_CHANGE_NO 20
 
 const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *p)
@@ -91,6 +91,8 @@ static void course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr
         .failures = (int)lti_db_number(rows, 17),
         .error_name = lti_db_text_copy(rows, 18, p),
         .error_text = lti_db_text_copy(rows, 19, p),
+        .groups_url = lti_db_text_copy(rows, 21, p),
+        .used_at = lti_db_number(rows, 22),
     };
 }
 
@@ -196,6 +198,10 @@ static void compare_course(course_update_t *update, const lti_course_t *stored, 
         next->nrps_url = said->nrps_url;
         update->context_differs = 1;
     }
+    if (said->groups_url != NULL && (stored->groups_url == NULL || strcmp(said->groups_url, stored->groups_url) != 0)) {
+        next->groups_url = said->groups_url;
+        update->context_differs = 1;
+    }
     update->launched_differs = said->launched_at > stored->launched_at + LAUNCHED_STEP;
     if (update->launched_differs)
         next->launched_at = said->launched_at;
@@ -235,7 +241,7 @@ static apr_status_t create_course(lti_db_t *db, const lti_course_t *course, apr_
 static apr_status_t write_course(lti_db_t *db, const course_update_t *update, int created, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char update_context[] = "UPDATE lti_context SET platform = %s, label = %s, title = %s, type = %s, nrps_url = %s, "
-                                         "launched_at = %lld WHERE course_key = %s";
+                                         "groups_url = %s, launched_at = %lld WHERE course_key = %s";
     static const char update_due[] = "UPDATE lti_sync SET due_at = %lld WHERE course_key = %s";
     static const char update_state[] = "UPDATE lti_sync SET state = %lld, change_no = %lld WHERE course_key = %s";
     const lti_course_t *next = &update->next;
@@ -245,8 +251,9 @@ static apr_status_t write_course(lti_db_t *db, const course_update_t *update, in
     if (update->context_differs || update->launched_differs)
         rv = lti_db_run(
             NULL, db, update_context,
-            LTI_DB_ARGS(next->platform, next->label, next->title, next->type, next->nrps_url, &next->launched_at, next->key), ptemp,
-            err);
+            LTI_DB_ARGS(next->platform, next->label, next->title, next->type, next->nrps_url, next->groups_url, &next->launched_at,
+                        next->key),
+            ptemp, err);
     if (rv == APR_SUCCESS && update->due_differs)
         rv = lti_db_run(NULL, db, update_due, LTI_DB_ARGS(&next->due_at, next->key), ptemp, err);
     /* When it was launched and when it is due is nobody's business but the engine's, which asks. */
@@ -320,6 +327,8 @@ void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows)
         .joined_at = lti_db_number(rows, 8),
         .status_at = lti_db_number(rows, 9),
         .role_at = lti_db_number(rows, 10),
+        .sections = lti_db_text(rows, 11),
+        .groups = lti_db_text(rows, 12),
     };
 }
 
@@ -338,7 +347,7 @@ apr_status_t lti_db_member_read(lti_member_t **member, lti_db_t *db, const char 
         return rv;
     read = apr_pcalloc(p, sizeof(*read));
     lti_db_member_from_row(read, &rows);
-    /* MariaDB takes "a" and "a " for the same; they may be two people. */
+    /* Whatever collation somebody gave the column: what is nearly the same may be two people. */
     if (strcmp(read->user_id, user_id) != 0)
         return APR_NOTFOUND;
     *member = read;
@@ -437,8 +446,8 @@ apr_status_t lti_db_change_number(apr_int64_t *number, lti_db_t *db, apr_pool_t 
 
 apr_status_t lti_db_numbers(lti_numbers_t *numbers, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "SELECT name, value FROM lti_schema WHERE name IN ('change', 'admission')";
-    int change = 0, admission = 0;
+    static const char sql[] = "SELECT name, value FROM lti_schema WHERE name IN ('change', 'admission', 'event')";
+    int change = 0, admission = 0, event = 0;
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select(&rows, db, sql, LTI_DB_NO_ARGS, ptemp, err);
 
@@ -448,13 +457,19 @@ apr_status_t lti_db_numbers(lti_numbers_t *numbers, lti_db_t *db, apr_pool_t *pt
         if (strcmp(lti_db_text(&rows, 0), "change") == 0) {
             numbers->change = lti_db_number(&rows, 1);
             change = 1;
+        } else if (strcmp(lti_db_text(&rows, 0), "event") == 0) {
+            numbers->event = lti_db_number(&rows, 1);
+            event = 1;
         } else {
             numbers->admission = lti_db_number(&rows, 1);
             admission = 1;
         }
     }
-    if (rv == APR_EOF && !(change && admission))
-        return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "table lti_schema has no row '%s'", change ? "admission" : "change");
+    if (rv == APR_EOF && !(change && admission && event))
+        return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "table lti_schema has no row '%s'",
+                        !change      ? "change"
+                        : !admission ? "admission"
+                                     : "event");
     return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
@@ -511,5 +526,47 @@ apr_status_t lti_db_courses_changed(lti_db_t *db, apr_int64_t since, lti_db_cour
         rv = read_changed(&count, &since, db, fn, baton, page, err);
     } while (rv == APR_SUCCESS && count == LTI_DB_PAGE);
     apr_pool_destroy(page);
+    return rv;
+}
+
+/* The next page of all courses from behind the key `*after`, which moves on. */
+static apr_status_t read_courses(int *count, const char **after, lti_db_t *db, apr_int64_t limit, lti_db_course_fn *fn, void *baton,
+                                 apr_pool_t *ptemp, lti_err_t *err)
+{
+    static const char sql[] = "SELECT " COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
+                              "WHERE c.course_key > %s ORDER BY c.course_key LIMIT %lld";
+    lti_db_rows_t rows;
+    apr_status_t rv = lti_db_select(&rows, db, sql, LTI_DB_ARGS(*after, &limit), ptemp, err);
+
+    *count = 0;
+    if (rv != APR_SUCCESS)
+        return rv;
+    while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS) {
+        lti_course_t course;
+
+        course_from_row(&course, &rows, ptemp);
+        *after = course.key;
+        (*count)++;
+        rv = fn(baton, &course, err);
+        if (rv != APR_SUCCESS)
+            return rv;
+    }
+    return rv == APR_EOF ? APR_SUCCESS : rv;
+}
+
+apr_status_t lti_db_courses_each(lti_db_t *db, const char *after, int max, lti_db_course_fn *fn, void *baton, apr_pool_t *ptemp,
+                                 lti_err_t *err)
+{
+    apr_int64_t limit;
+    int count = 0;
+    apr_status_t rv;
+
+    if (!lti_json_is_clean(after))
+        return APR_SUCCESS;
+    do {
+        limit = max < LTI_DB_PAGE ? max : LTI_DB_PAGE;
+        rv = read_courses(&count, &after, db, limit, fn, baton, ptemp, err);
+        max -= count;
+    } while (rv == APR_SUCCESS && count == limit && max > 0);
     return rv;
 }

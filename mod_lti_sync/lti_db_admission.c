@@ -53,29 +53,20 @@ typedef struct standing_t {
     apr_time_t ended_at, seen_at;
 } standing_t;
 
-/* MariaDB takes "1" and "1 " for the same: `*twin` (may be NULL) is 1 if it is another's row that was found. */
-static apr_status_t read_standing(standing_t *standing, int *twin, lti_db_t *db, const char *platform, const char *deployment_id,
+static apr_status_t read_standing(standing_t *standing, lti_db_t *db, const char *platform, const char *deployment_id,
                                   apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] =
-        "SELECT status, ended_at, seen_at, deployment_id FROM lti_deployment WHERE platform = %s AND deployment_id = %s";
+    static const char sql[] = "SELECT status, ended_at, seen_at FROM lti_deployment WHERE platform = %s AND deployment_id = %s";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select_one(&rows, db, sql, LTI_DB_ARGS(platform, deployment_id), ptemp, err);
-    int same;
 
     *standing = (standing_t){.status = LTI_DEPLOYMENT_UNSEEN};
-    if (twin != NULL)
-        *twin = 0;
     if (rv != APR_SUCCESS)
         return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
-    same = strcmp(lti_db_text(&rows, 3), deployment_id) == 0;
-    if (same)
-        *standing = (standing_t){.found = 1,
-                                 .status = (lti_deployment_status_t)lti_db_number(&rows, 0),
-                                 .ended_at = lti_db_number(&rows, 1),
-                                 .seen_at = lti_db_number(&rows, 2)};
-    if (twin != NULL)
-        *twin = !same;
+    *standing = (standing_t){.found = 1,
+                             .status = (lti_deployment_status_t)lti_db_number(&rows, 0),
+                             .ended_at = lti_db_number(&rows, 1),
+                             .seen_at = lti_db_number(&rows, 2)};
     return APR_SUCCESS;
 }
 
@@ -109,7 +100,7 @@ static apr_status_t first_seen(standing_t *standing, lti_db_t *db, sighting_t *s
         return rv;
     rv = lti_db_transaction(db, remember_waiting, sighting, ptemp, err);
     /* Read again: meanwhile an administrator may have decided about this very one. */
-    return rv == APR_SUCCESS ? read_standing(standing, NULL, db, sighting->platform, sighting->deployment_id, ptemp, err) : rv;
+    return rv == APR_SUCCESS ? read_standing(standing, db, sighting->platform, sighting->deployment_id, ptemp, err) : rv;
 }
 
 apr_status_t lti_db_deployment_seen(lti_deployment_status_t *status, lti_db_t *db, const char *platform, const char *deployment_id,
@@ -118,10 +109,9 @@ apr_status_t lti_db_deployment_seen(lti_deployment_status_t *status, lti_db_t *d
     static const char touch[] = "UPDATE lti_deployment SET seen_at = %lld WHERE platform = %s AND deployment_id = %s";
     sighting_t sighting = {platform, deployment_id, context_title, now};
     standing_t standing;
-    int twin = 0;
-    apr_status_t rv = read_standing(&standing, &twin, db, platform, deployment_id, ptemp, err);
+    apr_status_t rv = read_standing(&standing, db, platform, deployment_id, ptemp, err);
 
-    if (rv == APR_SUCCESS && !standing.found && !twin) {
+    if (rv == APR_SUCCESS && !standing.found) {
         rv = first_seen(&standing, db, &sighting, ptemp, err);
     } else if (rv == APR_SUCCESS && standing.found && is_long_ago(standing.seen_at, now)) {
         rv = lti_db_run(NULL, db, touch, LTI_DB_ARGS(&now, platform, deployment_id), ptemp, err);
@@ -147,12 +137,8 @@ static apr_status_t decide(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err
     const decision_t *decision = baton;
     const apr_time_t *now = &decision->now;
     standing_t standing;
-    int twin = 0;
-    apr_status_t rv = read_standing(&standing, &twin, db, decision->platform, decision->deployment_id, ptemp, err);
+    apr_status_t rv = read_standing(&standing, db, decision->platform, decision->deployment_id, ptemp, err);
 
-    if (rv == APR_SUCCESS && twin)
-        return lti_fail(err, LTI_E_STORE, APR_EEXIST, "deployment \"%s\" of %s differs from another one by blanks at the end only",
-                        decision->deployment_id, decision->platform);
     if (rv == APR_SUCCESS && decision->status == LTI_DEPLOYMENT_ACCEPTED)
         rv = lti_db_run(NULL, db, accept, LTI_DB_ARGS(decision->platform, decision->deployment_id, now, now), ptemp, err);
     else if (rv == APR_SUCCESS)
@@ -270,7 +256,7 @@ apr_status_t lti_db_ended_each(lti_db_t *db, lti_db_ended_fn *fn, void *baton, a
     return count > LTI_DB_ENDED_MAX ? older_ended_each(db, ended_at, fn, baton, ptemp, err) : APR_SUCCESS;
 }
 
-/* A row that names one of the three names the session's, byte by byte: MariaDB takes blanks at the end for nothing. */
+/* A row that names one of the three names the session's, byte by byte. */
 static int names(const lti_db_rows_t *rows, int column, const char *text)
 {
     const char *named = or_empty(lti_db_text(rows, column));
@@ -303,7 +289,7 @@ apr_status_t lti_db_admission_read(lti_deployment_status_t *status, apr_time_t *
     apr_status_t rv = APR_SUCCESS;
 
     if (deployment_id != NULL)
-        rv = read_standing(&standing, NULL, db, platform, deployment_id, ptemp, err);
+        rv = read_standing(&standing, db, platform, deployment_id, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = read_ended(&standing.ended_at, db, platform, deployment_id, course_key, user_id, ptemp, err);
     if (rv != APR_SUCCESS)

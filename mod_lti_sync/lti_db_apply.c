@@ -9,6 +9,7 @@
 
 #define BULK 50 /* ids of a list in SQL */
 #define ERROR_TEXT_MAX 255
+#define MANY 5000 /* staged people: the table is another one afterwards */
 
 /** A course's standing as it was when the transaction locked it. */
 typedef struct standing_t {
@@ -87,14 +88,16 @@ static apr_status_t merge_staged(lti_db_t *db, const lti_apply_t *apply, apr_poo
     static const char sql[] =
         "INSERT INTO lti_member (course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, "
         "status_at, "
-        "role_at, digest) "
-        "SELECT course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, %lld, %lld, 0, digest "
+        "role_at, digest, section_names, group_names) "
+        "SELECT course_key, user_id, name, given_name, family_name, email, sourcedid, roles, status, %lld, %lld, 0, digest, "
+        "section_names, group_names "
         "FROM lti_staging WHERE run_id = %s "
         "{upsert course_key, user_id} "
         "role_at = CASE WHEN lti_member.roles = {new roles} THEN lti_member.role_at ELSE {new joined_at} END, "
         "status_at = CASE WHEN lti_member.status = {new status} THEN lti_member.status_at ELSE {new joined_at} END, "
         "name = {new name}, given_name = {new given_name}, family_name = {new family_name}, email = {new email}, "
-        "sourcedid = {new sourcedid}, roles = {new roles}, status = {new status}, digest = {new digest}";
+        "sourcedid = {new sourcedid}, roles = {new roles}, status = {new status}, digest = {new digest}, "
+        "section_names = {new section_names}, group_names = {new group_names}";
 
     return lti_db_run(NULL, db, sql, LTI_DB_ARGS(&apply->requested_at, &apply->requested_at, apply->run_id), ptemp, err);
 }
@@ -169,11 +172,28 @@ typedef struct application_t {
     lti_applied_t applied;
 } application_t;
 
+static apr_status_t write_events(lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
+{
+    lti_db_numbering_t numbering;
+    int anybody_missing = apply->missing != NULL && apply->missing->nelts > 0;
+    apr_status_t rv;
+
+    if (apply->staged == 0 && !anybody_missing)
+        return APR_SUCCESS;
+    rv = lti_db_events_begin(&numbering, db, ptemp, err);
+    if (rv == APR_SUCCESS && apply->staged > 0)
+        rv = lti_db_events_staged(&numbering, db, apply, ptemp, err);
+    if (rv == APR_SUCCESS && anybody_missing)
+        rv = lti_db_events_missing(&numbering, db, apply, ptemp, err);
+    return rv == APR_SUCCESS ? lti_db_events_end(&numbering, db, ptemp, err) : rv;
+}
+
 static apr_status_t apply_members(lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
 {
-    apr_status_t rv = APR_SUCCESS;
+    /* They tell what differs from the members as they still are. */
+    apr_status_t rv = write_events(db, apply, ptemp, err);
 
-    if (apply->staged > 0) {
+    if (rv == APR_SUCCESS && apply->staged > 0) {
         rv = count_staged(applied, db, apply, ptemp, err);
         if (rv == APR_SUCCESS)
             rv = merge_staged(db, apply, ptemp, err);
@@ -214,6 +234,8 @@ static apr_status_t apply_run(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_
     if (rv == APR_SUCCESS)
         rv = write_standing(applied, db, apply, &standing, ptemp, err);
     if (rv == APR_SUCCESS)
+        rv = lti_db_differences_write(db, apply->course_key, &apply->differences, ptemp, err);
+    if (rv == APR_SUCCESS)
         rv = lti_db_count_change(&number, db, ptemp, err);
     if (rv != APR_SUCCESS)
         return rv;
@@ -232,6 +254,8 @@ apr_status_t lti_db_apply(lti_applied_t *applied, lti_db_t *db, const lti_apply_
     /* It is applied; what cannot be cleared away now is found by the purge. */
     if (apply->staged > 0)
         (void)lti_db_unstage(db, apply->run_id, ptemp, NULL);
+    if (apply->staged >= MANY)
+        lti_db_analyze(db, ptemp);
     return APR_SUCCESS;
 }
 
@@ -272,7 +296,7 @@ static apr_status_t write_failure(lti_db_t *db, void *baton, apr_pool_t *ptemp, 
 
 /* The reason may quote the outside world, and a server refuses what is not UTF-8: then the reason would be lost, and the backoff
  * with it. */
-static const char *presentable(const char *text, apr_pool_t *p)
+const char *lti_db_presentable(const char *text, apr_pool_t *p)
 {
     char *copy = apr_pstrdup(p, text ? text : ""), *c;
 
@@ -293,7 +317,7 @@ apr_status_t lti_db_run_failed(lti_db_t *db, const char *course_key, const char 
     failure_t failure = {.course_key = course_key,
                          .owner = owner,
                          .error_name = error_name,
-                         .error_text = presentable(error_text, ptemp),
+                         .error_text = lti_db_presentable(error_text, ptemp),
                          .due_at = due_at};
     apr_status_t rv = lti_db_transaction(db, write_failure, &failure, ptemp, err);
     apr_status_t cleared = lti_db_unstage(db, run_id, ptemp, rv == APR_SUCCESS ? err : NULL);

@@ -2,21 +2,26 @@
 /* Statements of the room lti_db: prepared at first use, kept with the connection, prepared again when a driver lost them;
  * transactions as text. */
 #include "lti_db_statement.h"
+#include "lti_db_template.h"
 
 #include <apr_hash.h>
 #include <apr_strings.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BUSY_PATIENCE apr_time_from_sec(5)
 #define RECOVERIES 2 /* more than one, since another node may be in the midst of changing the tables */
 
-enum { SQLITE, PGSQL, MYSQL, KINDS };
+enum { SQLITE = LTI_DB_SQLITE, PGSQL = LTI_DB_PGSQL, MYSQL = LTI_DB_MYSQL, KINDS = LTI_DB_KINDS };
 
 /* What the drivers return: SQLite's result codes, the numbers of the MariaDB and MySQL servers and client libraries. */
 enum {
     SQLITE_IS_BUSY = 5,
     SQLITE_IS_LOCKED = 6,
+    SQLITE_MAY_NOT_WRITE = 8,
+    SQLITE_IO_FAULT = 10,
+    SQLITE_FILE_DAMAGED = 11,
+    SQLITE_CANNOT_OPEN = 14,
+    SQLITE_NO_DATABASE = 26,
     SQLITE_SCHEMA_CHANGED = 17,
     SQLITE_HAS_ROW = 100, /* what a PRAGMA that was obeyed returns */
     SQLITE_IS_DONE = 101,
@@ -41,46 +46,33 @@ typedef struct dialect_t {
     const char *begin_reading;
     const char *lock_schema; /* NULL: a writing transaction excludes all others anyway */
     const char *unlock_schema;
-    int random; /* the driver's access mode: only this one reports a failing SELECT and gives the rows in turn */
+    const char *analyze; /* NULL: it finds out by itself, and soon */
+    int random;          /* the driver's access mode: only this one reports a failing SELECT and gives the rows in turn */
 } dialect_t;
 
 static const dialect_t dialects[KINDS] = {
-    [SQLITE] = {.driver = "sqlite3",
-                /* Two processes that write at the same instant: the driver alone would sleep for 100 ms, whoever is in its way for 0.1 ms. SQLite's own waiting
+    [SQLITE] =
+        {.driver = "sqlite3",
+         /* Two processes that write at the same instant: the driver alone would sleep for 100 ms, whoever is in its way for 0.1 ms. SQLite's own waiting
                  * begins with 1 ms, but goes on inside the driver's one mutex: so it is kept short, and a long transaction elsewhere is left to the driver. */
-                .session = {"PRAGMA synchronous=NORMAL", "PRAGMA busy_timeout=10"},
-                .begin = "BEGIN IMMEDIATE",
-                .begin_reading = "BEGIN",
-                .random = 0},
+         .session = {"PRAGMA synchronous=NORMAL", "PRAGMA busy_timeout=10"},
+         .begin = "BEGIN IMMEDIATE",
+         .begin_reading = "BEGIN",
+         .random = 0},
     [PGSQL] = {.driver = "pgsql",
                .begin = "BEGIN ISOLATION LEVEL READ COMMITTED",
                .begin_reading = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                /* The number is arbitrary but must never change: nodes of different releases meet here. */
                .lock_schema = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7819520131)) AS locked",
+               .analyze = "ANALYZE lti_member, lti_event",
                .random = 1},
     [MYSQL] = {.driver = "mysql",
-               .session = {"SET NAMES utf8mb4 COLLATE utf8mb4_bin"},
+               .session = {"SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin"},
                .begin = "START TRANSACTION",
                .begin_reading = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
                .lock_schema = "SELECT GET_LOCK(CONCAT('lti_schema ', CRC32(DATABASE())), 30)",
                .unlock_schema = "SELECT RELEASE_LOCK(CONCAT('lti_schema ', CRC32(DATABASE())))",
                .random = 0},
-};
-
-/** Where the kinds differ in words; '*' stands for what follows the word in the template. */
-static const struct {
-    const char *word;
-    const char *text[KINDS];
-} words[] = {
-    {"id", {"", " COLLATE \"C\"", ""}},
-    {"table", {"", "", " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"}},
-    {"text", {"TEXT", "TEXT", "MEDIUMTEXT"}},
-    {"unless_exists", {"IF NOT EXISTS", "IF NOT EXISTS", ""}},
-    {"add_column", {"ADD COLUMN", "ADD COLUMN IF NOT EXISTS", "ADD COLUMN"}},
-    {"upsert", {"ON CONFLICT (*) DO UPDATE SET", "ON CONFLICT (*) DO UPDATE SET", "ON DUPLICATE KEY UPDATE"}},
-    {"new", {"excluded.*", "excluded.*", "VALUES(*)"}},
-    {"keep", {"ON CONFLICT (*) DO NOTHING", "ON CONFLICT (*) DO NOTHING", "ON DUPLICATE KEY UPDATE * = VALUES(*)"}},
-    {"for_update", {"", "FOR UPDATE", "FOR UPDATE"}},
 };
 
 /** A statement of this connection. */
@@ -100,6 +92,7 @@ struct lti_db_t {
     apr_hash_t *statements; /* template's address -> statement_t */
     int session_ready;
     int in_transaction;
+    int spoilt; /* the file was not as it has to be: whoever mends it mends it for connections that are made afterwards */
     int (*stopping)(void *baton); /* NULL: nobody is in a hurry */
     void *stopping_baton;
 };
@@ -142,83 +135,6 @@ void lti_db_hurry(lti_db_t *db, int (*stopping)(void *baton), void *baton)
 {
     db->stopping = stopping;
     db->stopping_baton = baton;
-}
-
-/* --- templates ----------------------------------------------------------------------------------------------- */
-
-/* `format` with each '*' replaced by `argument`. */
-static const char *fill_in(const char *format, const char *argument, apr_pool_t *p)
-{
-    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
-    const char *star;
-
-    while ((star = strchr(format, '*')) != NULL) {
-        APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(p, format, (apr_size_t)(star - format));
-        APR_ARRAY_PUSH(parts, const char *) = argument;
-        format = star + 1;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = format;
-    return apr_array_pstrcat(p, parts, 0);
-}
-
-/* What stands for the words between a pair of braces; NULL if there is no such word. */
-static const char *replace_word(int kind, const char *inside, apr_pool_t *p)
-{
-    const char *blank = strchr(inside, ' ');
-    apr_size_t length = blank ? (apr_size_t)(blank - inside) : strlen(inside);
-    char *body = NULL;
-    long times = strtol(inside, &body, 10);
-    size_t i;
-
-    if (times > 0 && body != NULL && *body == '*') {
-        apr_array_header_t *parts = apr_array_make(p, (int)times, sizeof(const char *));
-
-        while (times-- > 0)
-            APR_ARRAY_PUSH(parts, const char *) = body + 1;
-        return apr_array_pstrcat(p, parts, ',');
-    }
-    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strlen(words[i].word) == length && strncmp(words[i].word, inside, length) == 0)
-            return fill_in(words[i].text[kind], blank ? blank + 1 : "", p);
-    }
-    return NULL;
-}
-
-/* The template in the words of a dialect; NULL if it is malformed. */
-static const char *expand(int kind, const char *sql, apr_pool_t *p)
-{
-    apr_array_header_t *parts = apr_array_make(p, 16, sizeof(const char *));
-    const char *open, *close;
-
-    while ((open = strchr(sql, '{')) != NULL) {
-        const char *text;
-
-        close = strchr(open, '}');
-        if (close == NULL)
-            return NULL;
-        text = replace_word(kind, apr_pstrmemdup(p, open + 1, (apr_size_t)(close - open - 1)), p);
-        if (text == NULL)
-            return NULL;
-        APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(p, sql, (apr_size_t)(open - sql));
-        APR_ARRAY_PUSH(parts, const char *) = text;
-        sql = close + 1;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = sql;
-    return apr_array_pstrcat(p, parts, 0);
-}
-
-static int count_parameters(const char *text)
-{
-    int count = 0;
-
-    for (; *text != '\0'; text++) {
-        if (*text != '%')
-            continue;
-        text++;
-        if (*text != '%')
-            count++;
-    }
-    return count;
 }
 
 /* --- what a driver's answer means ---------------------------------------------------------------------------- */
@@ -277,11 +193,28 @@ static int is_fine(lti_db_t *db, int rc)
     return rc == 0 || (db->kind == SQLITE && (rc == SQLITE_HAS_ROW || rc == SQLITE_IS_DONE));
 }
 
+/* A file that was read-only or no database when SQLite opened it stays so for this connection. The driver gives 1 for what a SELECT met. */
+static int is_of_the_file(const lti_db_t *db, int rc, const char *text)
+{
+    static const char *const texts[] = {"readonly", "not a database", "malformed", "unable to open", "disk I/O"};
+    size_t i;
+
+    if (db->kind != SQLITE)
+        return 0;
+    for (i = 0; rc == 1 && i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (strstr(text, texts[i]) != NULL)
+            return 1;
+    }
+    return rc == SQLITE_MAY_NOT_WRITE || rc == SQLITE_IO_FAULT || rc == SQLITE_FILE_DAMAGED || rc == SQLITE_CANNOT_OPEN ||
+           rc == SQLITE_NO_DATABASE;
+}
+
 static apr_status_t fail_with_driver(lti_db_t *db, int rc, lti_err_t *err)
 {
     const char *text = driver_text(db, rc);
     int length = (int)strcspn(text, "\r\n");
 
+    db->spoilt |= is_of_the_file(db, rc, text);
     if (is_busy(db, rc))
         return lti_fail(err, LTI_E_STORE_BUSY, APR_EAGAIN, "%s: %.*s (%d)", db->dialect->driver, length, text, rc);
     return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "%s: %.*s (%d)", db->dialect->driver, length, text, rc);
@@ -323,10 +256,10 @@ static apr_status_t find_statement(statement_t **found, lti_db_t *db, const char
     if (statement == NULL) {
         statement = apr_pcalloc(db->pool, sizeof(*statement));
         statement->sql = sql;
-        statement->text = expand(db->kind, sql, db->pool);
+        statement->text = lti_db_expand(db->kind, sql, db->pool);
         if (statement->text == NULL)
             return lti_fail(err, LTI_E_INTERNAL, APR_EINVAL, "malformed template: %s", sql);
-        statement->parameters = count_parameters(statement->text);
+        statement->parameters = lti_db_count_parameters(statement->text);
         apr_hash_set(db->statements, &statement->sql, sizeof(statement->sql), statement);
     }
     if (statement->parameters != arguments)
@@ -409,7 +342,7 @@ static int is_there_already(lti_db_t *db, int rc)
 
 apr_status_t lti_db_run_text(lti_db_t *db, const char *sql, apr_pool_t *ptemp, lti_err_t *err)
 {
-    const char *text = expand(db->kind, sql, ptemp);
+    const char *text = lti_db_expand(db->kind, sql, ptemp);
     int affected = 0, rc, recoveries = 0;
 
     if (text == NULL)
@@ -563,6 +496,13 @@ apr_status_t lti_db_end_reading(lti_db_t *db, apr_status_t rv)
     return rv;
 }
 
+void lti_db_analyze(lti_db_t *db, apr_pool_t *ptemp)
+{
+    /* The server does it by itself later; until then reading page by page may be slow, no more. */
+    if (db->dialect->analyze != NULL)
+        (void)lti_db_run_text(db, db->dialect->analyze, ptemp, NULL);
+}
+
 /* --- schema -------------------------------------------------------------------------------------------------- */
 
 /* A SELECT of the dialect's record, by its text; `*value` receives the first column of its first row. */
@@ -583,6 +523,29 @@ static apr_status_t ask(char **value, lti_db_t *db, const char *text, apr_pool_t
     while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS)
         ;
     return rv == APR_EOF ? APR_SUCCESS : rv;
+}
+
+apr_dbd_t *lti_db_reopen(lti_db_t *db, apr_pool_t *ptemp)
+{
+    lti_db_rows_t rows = {.db = db, .pool = ptemp};
+    const char *path = NULL;
+    apr_dbd_t *fresh = NULL;
+
+    if (!db->spoilt || db->in_transaction ||
+        apr_dbd_select(db->driver, ptemp, db->handle, &rows.results, "PRAGMA database_list", 0) != 0)
+        return NULL;
+    while (lti_db_next(&rows, NULL) == APR_SUCCESS) {
+        if (path == NULL && lti_db_text(&rows, 2) != NULL)
+            path = apr_pstrdup(ptemp, lti_db_text(&rows, 2));
+    }
+    if (path == NULL || *path == '\0' || apr_dbd_open_ex(db->driver, db->pool, path, &fresh, NULL) != APR_SUCCESS)
+        return NULL;
+    apr_dbd_close(db->driver, db->handle);
+    db->handle = fresh;
+    apr_hash_clear(db->statements);
+    db->session_ready = 0;
+    db->spoilt = 0;
+    return fresh;
 }
 
 apr_status_t lti_db_write_ahead(lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)

@@ -10,6 +10,7 @@
  *   {id}              behind the type of a column whose texts are compared byte by byte
  *   {table}           behind the closing parenthesis of CREATE TABLE
  *   {text}            the type of a long text
+ *   {number}          the type of a number that is the primary key
  *   {unless_exists}   in CREATE INDEX
  *   {upsert COLUMNS}  behind INSERT: what to do where these key columns are there already; assignments follow
  *   {new COLUMN}      in those assignments: the value that was to be inserted
@@ -110,17 +111,49 @@ const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *
 /** Removes what is past in the tables of who may: ended sessions, deployments nobody decided about, nodes, launches of LTI 1.1. */
 apr_status_t lti_db_purge_admission(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
+/** The numbers of the events that a transaction writes. */
+typedef struct lti_db_numbering_t {
+    apr_int64_t last; /* given */
+    int written;
+} lti_db_numbering_t;
+
+/* For a transaction that applies a run: begin() locks the counter until its end, so that the order of numbers is the order of commits; staged() and missing() go
+ * before what they look at is changed in lti_member. */
+apr_status_t lti_db_events_begin(lti_db_numbering_t *numbering, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+apr_status_t lti_db_events_staged(lti_db_numbering_t *numbering, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp,
+                                  lti_err_t *err);
+apr_status_t lti_db_events_missing(lti_db_numbering_t *numbering, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp,
+                                   lti_err_t *err);
+apr_status_t lti_db_events_end(const lti_db_numbering_t *numbering, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Removes events that happened before `before`, and says so in the row 'event_floor' first. */
+apr_status_t lti_db_purge_events(lti_db_t *db, apr_time_t before, apr_pool_t *ptemp, lti_err_t *err);
+
+/** Removes pauses and tokens that are past. */
+apr_status_t lti_db_purge_pace(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/** A reason as it can be stored: short enough, and UTF-8. */
+const char *lti_db_presentable(const char *text, apr_pool_t *p);
+
 /** Removes the staged rows of a run, in transactions of bounded size. */
 apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp, lti_err_t *err);
 
 /** Members as columns of a SELECT, and back from a row; texts as lti_db_text() gives them. */
 #define LTI_DB_MEMBER_COLUMNS \
-    "user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, role_at"
+    "user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, role_at, " \
+    "section_names, group_names"
 void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows);
 
 #define LTI_DB_DIGEST_TEXT (2 * LTI_DIGEST_SIZE + 1)
 void lti_db_digest_text(char text[LTI_DB_DIGEST_TEXT], const unsigned char digest[LTI_DIGEST_SIZE]);
 /** APR_EINVAL if `text` (may be NULL) is no digest; then it is all zero. */
 apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const char *text);
+
+/* Within the transaction that applies a run. */
+apr_status_t lti_db_differences_write(lti_db_t *db, const char *course_key, const lti_differences_t *differences, apr_pool_t *ptemp,
+                                      lti_err_t *err);
+
+/** Many members were written at once: PostgreSQL plans with what it knows of a table's contents, and would learn of them a minute later. Outside of transactions. */
+void lti_db_analyze(lti_db_t *db, apr_pool_t *ptemp);
 
 #endif

@@ -75,7 +75,7 @@ apr_status_t lti_db_courses_due(apr_array_header_t **keys, lti_db_t *db, apr_tim
 apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
     /* Unconditional: a run that is going on sees by this time that it was asked for anew (lti_db_due_after). */
-    static const char write[] = "UPDATE lti_sync SET due_at = %lld WHERE course_key = %s";
+    static const char write[] = "UPDATE lti_sync SET due_at = %lld, requested_at = %lld WHERE course_key = %s";
     static const char find[] = "SELECT state FROM lti_sync WHERE course_key = %s";
     lti_db_rows_t rows;
     apr_status_t rv;
@@ -85,7 +85,7 @@ apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_tim
     rv = lti_db_select_one(&rows, db, find, LTI_DB_ARGS(course_key), ptemp, err);
     if (rv != APR_SUCCESS || lti_db_number(&rows, 0) == LTI_ROSTER_NONE)
         return rv;
-    return lti_db_run(NULL, db, write, LTI_DB_ARGS(&now, course_key), ptemp, err);
+    return lti_db_run(NULL, db, write, LTI_DB_ARGS(&now, &now, course_key), ptemp, err);
 }
 
 /* Who holds the lease now: a driver's count of affected rows does not tell on MariaDB. */
@@ -209,15 +209,15 @@ apr_status_t lti_db_digests_each(lti_db_t *db, const char *course_key, lti_db_di
 
 /* --- staging ------------------------------------------------------------------------------------------------- */
 
-#define STAGE_COLUMNS 12
+#define STAGE_COLUMNS 14
 #define STAGE_HEAD                                                                                                           \
     "INSERT INTO lti_staging (run_id, user_id, course_key, name, given_name, family_name, email, sourcedid, roles, status, " \
-    "digest, "                                                                                                               \
-    "begun_at) VALUES "
-#define STAGE_ROW "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %lld, %s, %lld)"
-#define STAGE_TAIL                                                                                                  \
-    " {upsert run_id, user_id} name = {new name}, given_name = {new given_name}, family_name = {new family_name}, " \
-    "email = {new email}, sourcedid = {new sourcedid}, roles = {new roles}, status = {new status}, digest = {new digest}"
+    "digest, section_names, group_names, begun_at) VALUES "
+#define STAGE_ROW "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %lld, %s, %s, %s, %lld)"
+#define STAGE_TAIL                                                                                                        \
+    " {upsert run_id, user_id} name = {new name}, given_name = {new given_name}, family_name = {new family_name}, "       \
+    "email = {new email}, sourcedid = {new sourcedid}, roles = {new roles}, status = {new status}, digest = {new digest}, " \
+    "section_names = {new section_names}, group_names = {new group_names}"
 
 /** A batch to stage. */
 typedef struct batch_t {
@@ -252,7 +252,9 @@ static void fill_row(const void **row, stage_values_t *values, const batch_t *ba
     row[8] = member->roles;
     row[9] = &values->status;
     row[10] = values->digest;
-    row[11] = begun_at;
+    row[11] = member->sections;
+    row[12] = member->groups;
+    row[13] = begun_at;
 }
 
 static apr_status_t stage_batch(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err)
@@ -380,7 +382,11 @@ apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before
     if (rv == APR_SUCCESS)
         rv = remove_past(db, &left, left_before, ptemp, err);
     if (rv == APR_SUCCESS)
+        rv = lti_db_purge_events(db, left_before, ptemp, err);
+    if (rv == APR_SUCCESS)
         rv = lti_db_purge_admission(db, now, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_db_purge_pace(db, now, ptemp, err);
     while (rv == APR_SUCCESS) {
         rv = lti_db_select_one(&rows, db, abandoned, LTI_DB_ARGS(&staged_before, &now), ptemp, err);
         if (rv == APR_SUCCESS)

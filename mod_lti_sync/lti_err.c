@@ -235,14 +235,14 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
         {"roster-empty", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
          "The platform suddenly names nobody; the old roster stays until an administrator accepts the empty one."},
     [LTI_E_ROSTER_HELD] = {"roster-held", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
-                           "More people are missing than LTISyncDropGuard allows; they stay until runs over 24 hours agree or an "
-                           "administrator accepts."},
+                           "More people are missing than LTISyncDropGuard allows, or entries of the list do not say whose they are; who is "
+                           "missing stays until runs over 24 hours agree or an administrator accepts."},
     [LTI_E_LEASE_LOST] = {"lease-lost", LTI_ERR_STORE, 503, LATER, "Another node works on this course; nothing to do."},
 
     [LTI_E_STORE] = {"store", LTI_ERR_STORE, 503, LATER,
                      "The database failed; the log line has its words. Check DBDParams and the database server; the directory of "
-                     "an SQLite file must belong to the User of this server."},
-    [LTI_E_STORE_BUSY] = {"store-busy", LTI_ERR_STORE, 503, LATER, "The database stayed locked for too long."},
+                     "an SQLite file must belong to the User of this server (reload after mending that)."},
+    [LTI_E_STORE_BUSY] = {"store-busy", LTI_ERR_STORE, 503, LATER, "The database stayed locked for too long, or answers nobody at present."},
     [LTI_E_SCHEMA_NEWER] = {"schema-newer", LTI_ERR_CONFIG, 503, LATER,
                             "The tables were made by a newer release of this module: install that release on this node too."},
     [LTI_E_CONFIG] = {"config", LTI_ERR_CONFIG, 500, TELL_ADMIN, "The configuration is at fault; the message says what to write."},
@@ -253,6 +253,19 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
                          "The end point does not exist in this release."},
     [LTI_E_INTERNAL] = {"internal", LTI_ERR_INTERNAL, 500, TELL_ADMIN,
                         "A fault of this module or of the machine; the log line has the detail."},
+    [LTI_E_ROSTER_CHANGES] = {"roster-changes", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
+                              "The platform's list of what changed is not of this course; the whole roster is read next."},
+    [LTI_E_ROSTER_TOO_LARGE] = {"roster-too-large", LTI_ERR_PLATFORM, 502, TELL_ADMIN,
+                                "The platform gives no roster of a course with so many people, whoever asks: raise its limit (Open edX: "
+                                "LTI_NRPS_ACTIVE_ENROLLMENT_LIMIT), or install a release of it that gives rosters page by page."},
+    [LTI_E_EVENTS_GONE] = {"events-gone", LTI_ERR_REQUEST, 410, "These changes are not kept any more.",
+                           "since= is older than LTIRetain, or of another database: take next from events without since=, read the "
+                           "rosters anew, and go on from there."},
+    [LTI_E_EVENTS_BUSY] = {"events-busy", LTI_ERR_STORE, 503, "Too many wait here already. Please try again in a moment.",
+                           "More requests wait for events than LTIEventWaiters allows: raise it, or ask without wait=."},
+    [LTI_E_RATE_LIMITED] = {"rate-limited", LTI_ERR_PLATFORM, 503, LATER,
+                            "The platform asked to be left in peace for a while, for whichever course; all of its courses wait until then and go on by "
+                            "themselves. If it happens often, lower LTISyncRate."},
 };
 
 const lti_err_info_t *lti_err_info(lti_code_t code)

@@ -363,6 +363,13 @@ const char *lti_toolkeys_union(const lti_keycache_t *cache, const lti_toolkeys_t
     return read_entry(&copy, &cache->entries[cache->platforms], p) ? apr_pstrmemdup(p, copy.text, copy.size) : own->jwks;
 }
 
+int lti_toolkeys_is_shared(const lti_keycache_t *cache, apr_pool_t *p)
+{
+    copy_t copy;
+
+    return read_entry(&copy, &cache->entries[cache->platforms], p);
+}
+
 /* --- parsed keys of this process ------------------------------------------------------------------------------------------ */
 
 /* A pool that one thread may fill while others use their own: its allocator is not shared. The mutex is held. */

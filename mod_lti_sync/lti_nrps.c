@@ -32,6 +32,9 @@ struct lti_nrps_page_t {
     apr_pool_t *pool;
     apr_pool_t *ptemp; /* cleared after each member */
     unsigned role_options;
+    int escaped_names;
+    int changes; /* people named as deleted are handed over */
+    const lti_nrps_names_t *names; /* NULL: none are read */
     lti_nrps_member_fn *on_member;
     void *baton;
     apr_status_t rv; /* of the first failure: nothing goes on after it */
@@ -53,7 +56,7 @@ struct lti_nrps_page_t {
     /* The member that came in pieces. */
     char *member;
     apr_size_t member_size;
-    int members, dropped;
+    int members, dropped, odd;
 };
 
 lti_nrps_page_t *lti_nrps_page_create(unsigned role_options, lti_nrps_member_fn *on_member, void *baton, apr_pool_t *p)
@@ -67,6 +70,21 @@ lti_nrps_page_t *lti_nrps_page_create(unsigned role_options, lti_nrps_member_fn 
     page->on_member = on_member;
     page->baton = baton;
     return page;
+}
+
+void lti_nrps_page_unescape(lti_nrps_page_t *page)
+{
+    page->escaped_names = 1;
+}
+
+void lti_nrps_page_changes(lti_nrps_page_t *page)
+{
+    page->changes = 1;
+}
+
+void lti_nrps_page_names(lti_nrps_page_t *page, const lti_nrps_names_t *wanted)
+{
+    page->names = wanted;
 }
 
 /* --- one member --------------------------------------------------------------------------------------------------- */
@@ -100,6 +118,13 @@ static const char *read_text(const json_t *object, const char *name, apr_pool_t 
     return length >= 1 && length <= LTI_FIELD_MAX ? clean(json_string_value(value), p) : NULL;
 }
 
+static const char *read_name(const lti_nrps_page_t *page, const json_t *object, const char *name)
+{
+    const char *text = read_text(object, name, page->ptemp);
+
+    return text != NULL && page->escaped_names ? lti_nrps_unescape(text, page->ptemp) : text;
+}
+
 /* SPEC N-32; NULL if nobody can be known by it. */
 static const char *read_id(const json_t *value, apr_pool_t *p)
 {
@@ -130,7 +155,7 @@ static const char *read_roles(const json_t *value, unsigned options, apr_pool_t 
 }
 
 /* SPEC N-34, N-35: what is not understood gives no access. */
-static lti_member_status_t read_status(const json_t *value)
+static lti_member_status_t read_status(const json_t *value, int *odd)
 {
     const char *word = json_string_value(value);
 
@@ -138,6 +163,9 @@ static lti_member_status_t read_status(const json_t *value)
         return LTI_MEMBER_ACTIVE;
     if (word != NULL && strcasecmp(word, "active") == 0)
         return LTI_MEMBER_ACTIVE;
+    if (word != NULL && strcasecmp(word, "inactive") == 0)
+        return LTI_MEMBER_INACTIVE;
+    ++*odd;
     return word != NULL && strcasecmp(word, "deleted") == 0 ? LTI_MEMBER_LEFT : LTI_MEMBER_INACTIVE;
 }
 
@@ -153,16 +181,23 @@ static apr_status_t take_object(lti_nrps_page_t *page, const json_t *object, lti
         return APR_SUCCESS;
     }
     member.roles = read_roles(json_object_get(object, "roles"), page->role_options, p);
-    member.status = read_status(json_object_get(object, "status"));
+    member.status = read_status(json_object_get(object, "status"), &page->odd);
+    if (member.status == LTI_MEMBER_LEFT && page->changes) {
+        page->odd--;
+        page->members++;
+        return page->on_member(page->baton, &member, err);
+    }
     lti_role_primary(member.roles, &flags);
     /* Somebody named as gone is not named; a platform's test user is nobody (SPEC N-47). */
     if (member.status == LTI_MEMBER_LEFT || (flags & LTI_ROLE_FLAG_TEST_USER) != 0)
         return APR_SUCCESS;
-    member.name = read_text(object, "name", p);
-    member.given_name = read_text(object, "given_name", p);
-    member.family_name = read_text(object, "family_name", p);
+    member.name = read_name(page, object, "name");
+    member.given_name = read_name(page, object, "given_name");
+    member.family_name = read_name(page, object, "family_name");
     member.email = read_text(object, "email", p);
     member.sourcedid = read_text(object, "lis_person_sourcedid", p);
+    if (page->names != NULL)
+        lti_nrps_read_names(&member, object, page->names, p);
     page->members++;
     return page->on_member(page->baton, &member, err);
 }
@@ -420,6 +455,7 @@ apr_status_t lti_nrps_page_end(lti_nrps_page_t *page, lti_nrps_summary_t *summar
                         page->members + page->dropped);
     summary->members = page->members;
     summary->dropped = page->dropped;
+    summary->odd = page->odd;
     context_id = json_object_get(json_object_get(container, "context"), "id");
     summary->context_id = context_id == NULL ? NULL : read_id(context_id, page->pool);
     return APR_SUCCESS;
@@ -480,7 +516,7 @@ static apr_status_t fail_status(lti_err_t *err, lti_code_t code, const lti_http_
 static apr_status_t judge_forbidden(const lti_http_response_t *response, const char *excerpt, lti_err_t *err)
 {
     if (strstr(excerpt, "above_response_limit") != NULL)
-        return fail_status(err, LTI_E_ROSTER_LIMIT, response, "the platform gives no roster of a course with so many people",
+        return fail_status(err, LTI_E_ROSTER_TOO_LARGE, response, "the platform gives no roster of a course with so many people",
                            excerpt);
     if (is_throttled(response, excerpt))
         return fail_status(err, LTI_E_ROSTER_BUSY, response, "the platform's rate limit is reached", excerpt);

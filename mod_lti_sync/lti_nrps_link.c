@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lti_nrps: the next page from Link headers (RFC 8288 section 3). What cannot be parsed is an error, never the end of the list
+/* lti_nrps: the next page, and the list of what changed, from Link headers (RFC 8288 section 3). What cannot be parsed is an error, never the end of the list
  * (SPEC N-10). */
 #include "lti_nrps.h"
 
@@ -10,7 +10,8 @@
 #define NEXT_MAX (8 * 1024)
 
 typedef struct links_t {
-    const char *next; /* as written; NULL until found */
+    const char *relation; /* that is looked for, in lower case */
+    const char *next;     /* its target as written; NULL until found */
     const char *fault;
     apr_pool_t *pool;
 } links_t;
@@ -20,13 +21,13 @@ static const char *skip_blanks(const char *c)
     return c + strspn(c, " \t");
 }
 
-/* 1 if the blank-separated list of relation types has `next`, in any case of letters. */
-static int names_next(const char *rel)
+/* 1 if the blank-separated list of relation types has `relation`, in any case of letters. */
+static int names_relation(const char *rel, const char *relation)
 {
     while (*(rel += strspn(rel, " \t")) != '\0') {
         size_t length = strcspn(rel, " \t");
 
-        if (length == 4 && strncasecmp(rel, "next", 4) == 0)
+        if (length == strlen(relation) && strncasecmp(rel, relation, length) == 0)
             return 1;
         rel += length;
     }
@@ -79,7 +80,7 @@ static const char *read_parameters(links_t *links, const char *target, const cha
         if (rel == NULL && length == 3 && strncasecmp(name, "rel", 3) == 0)
             rel = value;
     }
-    if (rel != NULL && names_next(rel)) {
+    if (rel != NULL && names_relation(rel, links->relation)) {
         if (links->next != NULL && strcmp(links->next, target) != 0) {
             links->fault = "two different next pages";
             return NULL;
@@ -118,7 +119,7 @@ static int read_header(void *baton, const char *name, const char *value)
 apr_status_t lti_nrps_next(const char **next, const lti_http_response_t *response, const char *request_url, const char *service_url,
                            apr_pool_t *p, lti_err_t *err)
 {
-    links_t links = {.pool = p};
+    links_t links = {.relation = "next", .pool = p};
     const char *url, *origin, *wanted;
 
     *next = NULL;
@@ -139,4 +140,23 @@ apr_status_t lti_nrps_next(const char **next, const lti_http_response_t *respons
         return APR_EINVAL;
     *next = url;
     return APR_SUCCESS;
+}
+
+const char *lti_nrps_differences(const lti_http_response_t *response, const char *request_url, const char *service_url,
+                                 apr_pool_t *p)
+{
+    links_t links = {.relation = "differences", .pool = p};
+    const char *url, *origin, *wanted;
+
+    apr_table_do(read_header, &links, response->headers, "Link", NULL);
+    if (links.fault != NULL || links.next == NULL)
+        return NULL;
+    url = lti_http_resolve(request_url, links.next, p);
+    origin = url != NULL ? lti_http_origin(url, p) : NULL;
+    wanted = lti_http_origin(service_url, p);
+    /* It is an offer: what is not to be used is as if it were not made. */
+    if (origin == NULL || wanted == NULL || strcmp(origin, wanted) != 0 ||
+        lti_http_check_url(url, NEXT_MAX, LTI_E_ROSTER_MALFORMED, NULL) != APR_SUCCESS)
+        return NULL;
+    return url;
 }

@@ -3,6 +3,7 @@
 #include "lti_platform.h"
 
 #include <string.h>
+#include <apr_cstr.h>
 #include <apr_strings.h>
 #include "lti_crypto.h"
 #include "lti_csp.h"
@@ -13,6 +14,7 @@
 #define DEPLOYMENT_ID_MAX 255
 #define ISSUER_MAX 1024
 #define END_POINT_MAX 2048
+#define DEFAULT_REQUEST_INTERVAL apr_time_from_msec(50) /* 20 a second */
 #define DEFAULT_PAGE_LIMIT 100
 #define COURSE_KEY_BYTES 10 /* 80 bits are 16 characters */
 
@@ -141,6 +143,23 @@ static apr_status_t check_urls(lti_platform_t *platform, lti_err_t *err)
     return check_url(platform->key_set, END_POINT_MAX, "LTIKeySet", platform, err);
 }
 
+apr_status_t lti_platform_rate(apr_interval_time_t *request_interval, const char *text, lti_err_t *err)
+{
+    apr_int64_t count;
+    char *end = NULL;
+
+    if (apr_cstr_casecmp(text, "off") == 0) {
+        *request_interval = -1;
+        return APR_SUCCESS;
+    }
+    count = text[0] >= '0' && text[0] <= '9' ? apr_strtoi64(text, &end, 10) : 0;
+    if (count < 1 || count > 10000 || (strcmp(end, "/s") != 0 && strcmp(end, "/m") != 0))
+        return lti_fail(err, LTI_E_CONFIG, APR_EINVAL,
+                        "'%s' is no rate: write the requests in a second or a minute, such as 10/s or 30/m, or off", text);
+    *request_interval = apr_time_from_sec(end[1] == 's' ? 1 : 60) / count;
+    return APR_SUCCESS;
+}
+
 apr_status_t lti_platform_check(lti_platform_t *platform, apr_pool_t *p, lti_err_t *err)
 {
     apr_status_t rv;
@@ -164,6 +183,8 @@ apr_status_t lti_platform_check(lti_platform_t *platform, apr_pool_t *p, lti_err
     if (platform->algorithms == 0)
         platform->algorithms = LTI_ALG_DEFAULT;
     platform->frame_ancestors = name_frame_ancestors(platform, p);
+    if (platform->request_interval == 0)
+        platform->request_interval = DEFAULT_REQUEST_INTERVAL;
     if (platform->family == LTI_FAMILY_OTHER && platform->page_limit == 0)
         platform->page_limit = DEFAULT_PAGE_LIMIT;
     return APR_SUCCESS;

@@ -38,11 +38,30 @@ static void fill_policy(lti_platform_t *platform, lti_deployments_t deployments,
         platform->page_limit = page_limit;
 }
 
+/* Servers of one machine, to which each roster is work, are asked less than what a vendor hosts for many. */
+static void fill_rate(lti_platform_t *platform, lti_family_t family)
+{
+    int is_small = family == LTI_FAMILY_MOODLE || family == LTI_FAMILY_SAKAI;
+
+    if (platform->request_interval == 0)
+        platform->request_interval = apr_time_from_msec(is_small ? 200 : 100);
+}
+
 static int ends_with(const char *host, const char *suffix)
 {
     apr_size_t length = strlen(host), suffix_length = strlen(suffix);
 
     return length > suffix_length && strcmp(host + length - suffix_length, suffix) == 0;
+}
+
+/* Also of an address in brackets: its colons are none of a port. */
+static const char *root_without_port(const char *root, apr_pool_t *p)
+{
+    const char *colon = strrchr(root, ':'), *bracket = strrchr(root, ']');
+
+    if (colon == NULL || colon < strstr(root, "://") + 3 || (bracket != NULL && colon < bracket))
+        return root;
+    return apr_pstrmemdup(p, root, (apr_size_t)(colon - root));
 }
 
 /* All hosted schools share one issuer per environment and its central end points; servers of one's own keep that issuer unless told
@@ -69,6 +88,9 @@ static void preset_canvas(lti_platform_t *platform, const site_t *site, apr_pool
         }
     }
     fill(&platform->issuer, issuer);
+    /* Canvas compares the audience with its own name, which has no port. */
+    if (platform->token_endpoint == NULL)
+        fill(&platform->token_audience, apr_pstrcat(p, root_without_port(root, p), "/login/oauth2/token", NULL));
     fill_end_points(platform, root, "/api/lti/authorize_redirect", "/login/oauth2/token", "/api/lti/security/jwks", p);
     fill_policy(platform, deployments, 50);
 }
@@ -77,7 +99,9 @@ static void preset_moodle(lti_platform_t *platform, const site_t *site, apr_pool
 {
     fill(&platform->issuer, site->url);
     fill_end_points(platform, site->url, "/mod/lti/auth.php", "/mod/lti/token.php", "/mod/lti/certs.php", p);
+    /* No limit: each page costs Moodle the whole list, offsets move, and next links lose what else was asked. */
     fill_policy(platform, LTI_DEPLOYMENT_ANY, 0);
+    platform->escaped_names = 1;
 }
 
 static apr_status_t preset_blackboard(lti_platform_t *platform, apr_pool_t *p, lti_err_t *err)
@@ -187,7 +211,9 @@ apr_status_t lti_platform_preset(lti_platform_t *platform, lti_family_t family, 
                       "LTIAuthorizationEndpoint, LTITokenEndpoint and LTIKeySet");
         break;
     }
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS) {
         platform->family = family;
+        fill_rate(platform, family);
+    }
     return rv;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "lti_crypto.h"
+#include "lti_refresh_lease.h"
+#include "lti_refresh_pace.h"
 #include "lti_refresh_publish.h"
 #include "lti_refresh_run.h"
 
@@ -24,6 +26,8 @@
 #define STORE_PATIENCE (5 * SECOND)
 #define STORE_TRIES 3
 #define OUTCOME_TRIES 3
+#define DUE_PAGE 50
+#define PUT_OFF_MAX 200 /* courses in one look */
 
 struct lti_refresh_t {
     lti_refresh_options_t options;
@@ -31,7 +35,10 @@ struct lti_refresh_t {
     apr_pool_t *scratch; /* cleared after each look and each outcome */
     lti_publisher_t *publisher;
     lti_tokens_t *tokens;
+    lti_pace_t *pace;
+    apr_hash_t *group_pauses; /* see lti_run_t */
     lti_run_t *runs;
+    lti_owed_t *owed;
 
     apr_time_t look_at;
     apr_time_t purge_at;
@@ -66,6 +73,7 @@ static void tell_run(const lti_refresh_t *engine, const lti_run_t *run, lti_even
         .course = run->course,
         .applied = applied,
         .err = err,
+        .remarks = applied != NULL ? lti_run_remarks(run, engine->scratch) : NULL,
         .pages = run->pages,
         .members = run->summary.named,
         .missing = run->summary.missing,
@@ -137,13 +145,14 @@ static apr_interval_time_t jitter(apr_interval_time_t interval)
     return interval - interval / 10 + interval / 5 * (bytes[0] * 256 + bytes[1]) / 65535;
 }
 
-/* Invariant 4: every interval while somebody launches; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
+/* Invariant 4: every interval while somebody launches or uses it; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
 static apr_interval_time_t effective_interval(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
 {
     apr_interval_time_t interval = options->interval > SECOND ? options->interval : SECOND;
-    apr_interval_time_t quiet = now - course->launched_at;
+    apr_time_t active_at = course->launched_at > course->used_at ? course->launched_at : course->used_at;
+    apr_interval_time_t quiet = now - active_at;
 
-    if (course->launched_at == 0)
+    if (active_at == 0)
         return interval > DAY ? interval : DAY;
     if (options->dormant_after > 0 && quiet > options->dormant_after)
         return interval > WEEK ? interval : WEEK;
@@ -288,44 +297,104 @@ static apr_status_t prepare_run(lti_refresh_t *engine, lti_run_t *run, lti_db_t 
     return lti_run_load(run, db, engine->scratch, err);
 }
 
-static apr_status_t start_run(lti_refresh_t *engine, lti_db_t *db, const char *key, apr_time_t now, lti_err_t *err)
+static apr_status_t start_run(lti_refresh_t *engine, lti_db_t *db, const lti_db_due_t *due, apr_time_t now, lti_err_t *err)
 {
-    lti_run_t *run;
+    const char *key = due->course_key;
+    lti_run_t *run, **last = &engine->runs;
     apr_status_t rv = lti_db_lease_take(db, key, engine->options.node, now, now + LEASE_TIME, engine->scratch, err);
 
     if (rv != APR_SUCCESS)
         return APR_STATUS_IS_EBUSY(rv) ? APR_SUCCESS : rv;
     rv = lti_run_create(&run, &engine->options, engine->tokens, &engine->runs, engine->pool, err);
-    if (rv != APR_SUCCESS)
-        return rv;
-    rv = prepare_run(engine, run, db, key, now, err);
+    if (rv == APR_SUCCESS) {
+        run->group_pauses = engine->group_pauses;
+        run->pace = engine->pace;
+        run->requested = due->requested;
+        rv = prepare_run(engine, run, db, key, now, err);
+        if (rv != APR_SUCCESS)
+            lti_run_destroy(run);
+    }
     if (rv != APR_SUCCESS) {
-        lti_run_destroy(run);
+        lti_owed_add(engine->owed, key, now);
         return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
     }
-    run->next = engine->runs;
-    engine->runs = run;
+    /* Behind the others: where requests are rationed, the oldest run comes first, and comes to its end. */
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = run;
+    lti_pace_begin(engine->pace, run->course->platform);
     return APR_SUCCESS;
+}
+
+/* Its platform asks for patience. */
+static apr_status_t put_off(lti_refresh_t *engine, lti_db_t *db, const lti_db_due_t *due, const lti_pause_t *pause, apr_time_t now,
+                            lti_err_t *err)
+{
+    return lti_db_course_put_off(db, due->course_key, lti_err_info(LTI_E_RATE_LIMITED)->name, pause->error_text,
+                                 lti_pace_resumption(pause, now), now, engine->scratch, err);
+}
+
+/* A platform whose courses need not be looked at any more. Where the list is full they are, and are passed over. */
+static void skip_platform(apr_array_header_t *skip, const char *platform)
+{
+    if (skip->nelts < LTI_DB_SKIP_MAX)
+        APR_ARRAY_PUSH(skip, const char *) = platform;
+}
+
+/* Courses of one page of the due list; those whose platform has all its places stay due. */
+static apr_status_t start_page(lti_refresh_t *engine, lti_db_t *db, const apr_array_header_t *due, apr_array_header_t *skip, int *moved,
+                               apr_time_t now, lti_err_t *err)
+{
+    const lti_refresh_options_t *options = &engine->options;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < due->nelts && !options->stopping(options->baton); i++) {
+        const lti_db_due_t *course = &APR_ARRAY_IDX(due, i, lti_db_due_t);
+        lti_pause_t pause;
+
+        if (is_running(engine, course->course_key))
+            continue;
+        if (!course->requested && lti_pace_is_paused(&pause, engine->pace, course->platform, now)) {
+            if (++*moved <= PUT_OFF_MAX)
+                rv = put_off(engine, db, course, &pause, now, err);
+            else if (*moved == PUT_OFF_MAX + 1)
+                skip_platform(skip, course->platform);
+        } else if (lti_pace_has_place(engine->pace, course->platform)) {
+            rv = start_run(engine, db, course, now, err);
+        } else {
+            engine->more_due = 1;
+            if (lti_pace_is_full(engine->pace))
+                return APR_SUCCESS;
+            if (skip->nelts == 0 || strcmp(APR_ARRAY_IDX(skip, skip->nelts - 1, const char *), course->platform) != 0)
+                skip_platform(skip, course->platform);
+        }
+    }
+    return rv;
 }
 
 static apr_status_t start_due(lti_refresh_t *engine, lti_db_t *db, apr_time_t now, lti_err_t *err)
 {
     const lti_refresh_options_t *options = &engine->options;
-    int room = options->concurrency - count_runs(engine);
-    apr_array_header_t *keys;
+    apr_array_header_t *due, *skip = apr_array_make(engine->scratch, LTI_DB_SKIP_MAX, sizeof(const char *));
+    const lti_db_due_t *after = NULL;
     apr_status_t rv;
-    int i;
+    int moved = 0;
 
-    if (!options->enabled || room <= 0)
+    if (!options->enabled)
         return APR_SUCCESS;
-    rv = lti_db_courses_due(&keys, db, now, room, engine->scratch, err);
-    engine->more_due = rv == APR_SUCCESS && keys->nelts >= room;
-    for (i = 0; rv == APR_SUCCESS && i < keys->nelts && !options->stopping(options->baton); i++) {
-        const char *key = APR_ARRAY_IDX(keys, i, const char *);
-
-        if (!is_running(engine, key))
-            rv = start_run(engine, db, key, now, err);
-    }
+    rv = lti_pauses_exchange(engine->pace, db, options, now, engine->scratch, err);
+    if (rv != APR_SUCCESS || lti_pace_is_full(engine->pace))
+        return rv;
+    engine->more_due = 0;
+    do {
+        rv = lti_db_due_each(&due, db, now, after, skip, DUE_PAGE, engine->scratch, err);
+        if (rv == APR_SUCCESS)
+            rv = start_page(engine, db, due, skip, &moved, now, err);
+        after = due->nelts > 0 ? &APR_ARRAY_IDX(due, due->nelts - 1, lti_db_due_t) : NULL;
+    } while (rv == APR_SUCCESS && due->nelts == DUE_PAGE && !lti_pace_is_full(engine->pace) && !options->stopping(options->baton));
+    if (rv == APR_SUCCESS && due->nelts == DUE_PAGE)
+        engine->more_due = 1;
     return rv;
 }
 
@@ -336,6 +405,7 @@ static void remove_run(lti_refresh_t *engine, lti_run_t *run)
     while (*link != run)
         link = &(*link)->next;
     *link = run->next;
+    lti_pace_end(engine->pace, run->course->platform);
     lti_run_destroy(run);
     /* Somebody waits for the place that is free now. */
     if (engine->more_due)
@@ -395,6 +465,7 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
     apr_status_t rv;
 
     lti_run_verdict(&apply, &note, run, engine->scratch);
+    lti_run_differences_keep(&apply, run);
     if (apply.state == LTI_ROSTER_HELD) {
         apply.error_name = lti_err_info(note.code)->name;
         apply.error_text = note.text;
@@ -409,6 +480,16 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
         kind = LTI_EVENT_RUN_HELD;
     tell_run(engine, run, kind, &applied, note.code != LTI_OK ? &note : NULL, apply.due_at);
     return APR_SUCCESS;
+}
+
+/* The platform asked for patience while the run went on: nobody's failure. */
+static apr_status_t write_put_off(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
+{
+    lti_pause_t pause = {.until = now};
+
+    (void)lti_pace_is_paused(&pause, engine->pace, run->course->platform, now);
+    return lti_db_run_put_off(db, run->course->key, run->id, engine->options.node, lti_err_info(run->err.code)->name, run->err.text,
+                              lti_pace_resumption(&pause, now), engine->scratch, err);
 }
 
 static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
@@ -441,7 +522,13 @@ static void finish(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
         return;
     db = borrow(engine, &why);
     if (db != NULL) {
-        rv = run->state == LTI_RUN_COMPLETE ? write_success(engine, run, db, now, &why) : write_failure(engine, run, db, now, &why);
+        lti_run_token_release(run, db, engine->scratch);
+        if (run->state == LTI_RUN_COMPLETE)
+            rv = write_success(engine, run, db, now, &why);
+        else if (run->err.code == LTI_E_RATE_LIMITED)
+            rv = write_put_off(engine, run, db, now, &why);
+        else
+            rv = write_failure(engine, run, db, now, &why);
         give_back(engine, db);
         apr_pool_clear(engine->scratch);
         if (why.code != LTI_E_STORE_BUSY)
@@ -500,7 +587,9 @@ static apr_status_t look_with(lti_refresh_t *engine, lti_db_t *db, apr_time_t no
         engine->schema_ready = 1;
     }
     rv = lti_publisher_catch_up(engine->publisher, db, engine->scratch, err);
-    if (rv == APR_SUCCESS && lti_publisher_is_loaded(engine->publisher))
+    if (rv == APR_SUCCESS)
+        rv = lti_owed_settle(engine->owed, db, engine->options.node, now, engine->scratch, err);
+    if (rv == APR_SUCCESS && lti_publisher_is_settled(engine->publisher))
         rv = start_due(engine, db, now, err);
     if (rv == APR_SUCCESS)
         rv = housekeeping(engine, db, now, err);
@@ -546,6 +635,9 @@ apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_option
     made->options = *options;
     apr_pool_create(&made->scratch, pool);
     made->tokens = lti_tokens_create(pool);
+    made->group_pauses = apr_hash_make(pool);
+    made->owed = lti_owed_create(pool);
+    made->pace = lti_pace_create(options->concurrency, options->platforms->nelts > 1, pool);
     rv = lti_publisher_create(&made->publisher, &made->options, pool, err);
     if (rv != APR_SUCCESS) {
         apr_pool_destroy(pool);
@@ -553,6 +645,19 @@ apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_option
     }
     *engine = made;
     return APR_SUCCESS;
+}
+
+/* A run that may send in a moment is not kept waiting for the network. */
+static apr_interval_time_t until_next_request(const lti_refresh_t *engine, apr_interval_time_t wait)
+{
+    apr_time_t now = engine->options.now();
+    const lti_run_t *run;
+
+    for (run = engine->runs; run != NULL; run = run->next) {
+        if (run->state == LTI_RUN_ASKING && run->ask_at > now && run->ask_at - now < wait)
+            wait = run->ask_at - now;
+    }
+    return wait;
 }
 
 int lti_refresh_turn(lti_refresh_t *engine, apr_interval_time_t wait)
@@ -568,7 +673,7 @@ int lti_refresh_turn(lti_refresh_t *engine, apr_interval_time_t wait)
     if (kicked || now >= engine->look_at || engine->look_at - now > SECOND)
         look(engine, now);
     advance_runs(engine);
-    options->transport.poll(options->transport.baton, wait);
+    options->transport.poll(options->transport.baton, until_next_request(engine, wait));
     if (!options->stopping(options->baton))
         advance_runs(engine);
     return count_runs(engine);
@@ -582,6 +687,8 @@ void lti_refresh_stop(lti_refresh_t *engine)
     while (engine->runs != NULL) {
         lti_run_t *run = engine->runs;
 
+        if (db != NULL)
+            lti_run_token_release(run, db, engine->scratch);
         /* Should it fail, the lease ends by time; whoever stops does not ask a database again that does not answer. */
         if (db != NULL &&
             lti_db_lease_release(db, run->course->key, run->id, engine->options.node, engine->scratch, &err) != APR_SUCCESS) {

@@ -6,12 +6,11 @@
 #include <string.h>
 
 #define MINUTE apr_time_from_sec(60)
-#define DAY apr_time_from_sec(24 * 3600)
 
 #define READ_ANYWAY (10 * MINUTE) /* for rows that somebody wrote by hand without counting the number up */
 #define NODE_EVERY MINUTE
-#define NODE_KEYS_FOR (7 * DAY)       /* a node that is down for the weekend comes back with the keys it had */
 #define NODE_SECRET_FOR (10 * MINUTE) /* a node that serves now */
+#define KEYS_SPREAD apr_time_from_sec(3) /* until all nodes serve a key that one of them has just told of */
 
 struct lti_admitter_t {
     const lti_refresh_options_t *options;
@@ -19,6 +18,7 @@ struct lti_admitter_t {
     apr_int64_t seen; /* number up to which shared memory is filled */
     apr_time_t read_anyway_at;
     apr_time_t node_at;
+    apr_time_t keys_known_at; /* all nodes serve ours from then on; 0: they were not told yet */
     int misfit_reported;
     int secret_reported;
 };
@@ -107,6 +107,7 @@ typedef struct gathering_t {
     const lti_refresh_options_t *options;
     apr_array_header_t *key_sets; /* of const char *: the other nodes' */
     const char *stranger;         /* a node that serves now with another secret */
+    int told;                     /* our keys are in the table */
 } gathering_t;
 
 static int has_word(const char *words, const char *word, apr_size_t length)
@@ -135,6 +136,8 @@ static apr_status_t note_node(void *baton, const char *node, const char *jwks, c
     const lti_refresh_options_t *options = gathering->options;
 
     (void)err;
+    if (jwks != NULL && strcmp(jwks, options->toolkeys->jwks) == 0)
+        gathering->told = 1;
     if (node == NULL || strcmp(node, options->node_name) == 0)
         return APR_SUCCESS;
     APR_ARRAY_PUSH(gathering->key_sets, const char *) = jwks;
@@ -164,8 +167,20 @@ static void share_keys(const lti_refresh_options_t *options, const apr_array_hea
 {
     const char *jwks = lti_toolkeys_merge(options->toolkeys, others, ptemp);
 
-    if (options->keycache != NULL && strcmp(jwks, lti_toolkeys_union(options->keycache, options->toolkeys, ptemp)) != 0)
+    if (options->keycache != NULL && (!lti_toolkeys_is_shared(options->keycache, ptemp) ||
+                                      strcmp(jwks, lti_toolkeys_union(options->keycache, options->toolkeys, ptemp)) != 0))
         (void)lti_toolkeys_share(options->keycache, jwks, options->now(), NULL);
+}
+
+/* A platform that is shown a new key asks whichever node the load balancer picks for it. */
+static apr_status_t wait_for_keys(lti_admitter_t *admitter, lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
+{
+    gathering_t gathering = {.options = admitter->options, .key_sets = apr_array_make(ptemp, 4, sizeof(const char *))};
+    apr_status_t rv = lti_db_nodes_each(db, now - LTI_NODE_KEYS_FOR, note_node, &gathering, ptemp, err);
+
+    if (rv == APR_SUCCESS)
+        admitter->keys_known_at = gathering.told || gathering.key_sets->nelts == 0 ? now : now + KEYS_SPREAD;
+    return rv;
 }
 
 static apr_status_t meet_nodes(lti_admitter_t *admitter, lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
@@ -174,13 +189,15 @@ static apr_status_t meet_nodes(lti_admitter_t *admitter, lti_db_t *db, apr_time_
     gathering_t gathering = {.options = options, .key_sets = apr_array_make(ptemp, 4, sizeof(const char *))};
     apr_status_t rv = APR_SUCCESS;
 
-    if (is_time(admitter->node_at, now, NODE_EVERY)) {
+    if (admitter->keys_known_at == 0)
+        rv = wait_for_keys(admitter, db, now, ptemp, err);
+    if (rv == APR_SUCCESS && is_time(admitter->node_at, now, NODE_EVERY)) {
         rv = lti_db_node_write(db, options->node_name, options->toolkeys->jwks, options->fingerprint, now, ptemp, err);
         if (rv == APR_SUCCESS)
             admitter->node_at = now + NODE_EVERY;
     }
     if (rv == APR_SUCCESS)
-        rv = lti_db_nodes_each(db, now - NODE_KEYS_FOR, note_node, &gathering, ptemp, err);
+        rv = lti_db_nodes_each(db, now - LTI_NODE_KEYS_FOR, note_node, &gathering, ptemp, err);
     if (rv != APR_SUCCESS)
         return rv;
     share_keys(options, gathering.key_sets, ptemp);
@@ -222,4 +239,10 @@ apr_status_t lti_admitter_follow(lti_admitter_t *admitter, lti_db_t *db, apr_int
         admitter->read_anyway_at = now + READ_ANYWAY;
     }
     return rv;
+}
+
+int lti_admitter_is_known(const lti_admitter_t *admitter)
+{
+    return admitter->options->node_name == NULL ||
+           (admitter->keys_known_at != 0 && is_time(admitter->keys_known_at, admitter->options->now(), KEYS_SPREAD));
 }

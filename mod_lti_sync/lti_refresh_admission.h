@@ -19,4 +19,7 @@ lti_admitter_t *lti_admitter_create(const lti_refresh_options_t *options, apr_po
  */
 apr_status_t lti_admitter_follow(lti_admitter_t *admitter, lti_db_t *db, apr_int64_t number, apr_pool_t *p, lti_err_t *err);
 
+/** 0 until the other nodes have had time to serve our keys too: a platform that saw a key before that would not find it everywhere. */
+int lti_admitter_is_known(const lti_admitter_t *admitter);
+
 #endif

@@ -2,6 +2,7 @@
 /* Publishing: rosters and standings from the database into shared memory, as the change number moves. */
 #include "lti_refresh_publish.h"
 
+#include <apr_hash.h>
 #include <apr_strings.h>
 #include "lti_refresh_admission.h"
 
@@ -17,7 +18,11 @@ struct lti_publisher_t {
     apr_time_t looked_at; /* at the numbers */
     int full_reported;    /* LTI_EVENT_SNAPSHOT_FULL was said, when so many slots and chunks were in use: */
     apr_uint32_t full_slots, full_chunks;
+    int filling_reported; /* LTI_EVENT_SNAPSHOT_FILLING was said */
 };
+
+#define FILLING_AT 80 /* percent: there is time to do something about it */
+#define FILLING_NO_MORE 70
 
 apr_status_t lti_publisher_create(lti_publisher_t **publisher, const lti_refresh_options_t *options, apr_pool_t *p, lti_err_t *err)
 {
@@ -34,6 +39,11 @@ apr_status_t lti_publisher_create(lti_publisher_t **publisher, const lti_refresh
 int lti_publisher_is_loaded(const lti_publisher_t *publisher)
 {
     return publisher->loaded;
+}
+
+int lti_publisher_is_settled(const lti_publisher_t *publisher)
+{
+    return publisher->loaded && lti_admitter_is_known(publisher->admitter);
 }
 
 /* Room was given back: the next overflow is news again. */
@@ -60,6 +70,30 @@ static void report_full(lti_publisher_t *publisher, const lti_err_t *err)
     publisher->full_slots = usage.slots_used;
     publisher->full_chunks = usage.chunks_used;
     publisher->options->on_event(publisher->options->baton, &event);
+}
+
+/* After courses were published. Who knows that it is full already has been told more than this. */
+static void look_at_room(lti_publisher_t *publisher)
+{
+    const lti_refresh_options_t *options = publisher->options;
+    lti_snapshot_capacity_t capacity;
+    lti_snapshot_usage_t usage;
+    lti_err_t why;
+    lti_event_t event = {.kind = LTI_EVENT_SNAPSHOT_FILLING, .err = &why};
+    int percent;
+
+    lti_snapshot_usage(options->snapshot, &usage);
+    percent = lti_snapshot_percent(&usage);
+    if (percent < FILLING_NO_MORE)
+        publisher->filling_reported = 0;
+    if (percent < FILLING_AT || publisher->filling_reported || publisher->full_reported)
+        return;
+    publisher->filling_reported = 1;
+    lti_snapshot_capacity(&capacity, &usage);
+    lti_fail(&why, LTI_E_SNAPSHOT_FULL, APR_ENOSPC,
+             "%" APR_UINT64_T_FMT " people in %u courses, and the largest of these once more, take %d percent of it, and it has room for some %u people and %u courses; set LTISharedMemory to %" APR_UINT64_T_FMT "M",
+             usage.members, usage.slots_used, percent, capacity.people, capacity.courses, lti_snapshot_advice(&usage));
+    options->on_event(options->baton, &event);
 }
 
 typedef struct publishing_t {
@@ -181,6 +215,32 @@ static apr_status_t look_at_numbers(lti_numbers_t *numbers, lti_publisher_t *pub
     return rv == APR_SUCCESS ? lti_admitter_follow(publisher->admitter, db, numbers->admission, p, err) : rv;
 }
 
+/* Not before rosters are published: those who wait for an event are judged by them when they hear of it. */
+static void ring(const lti_publisher_t *publisher, const lti_numbers_t *numbers)
+{
+    if (publisher->options->bell != NULL)
+        lti_bell_ring(publisher->options->bell, numbers->event);
+}
+
+static int is_listed(void *baton, const char *course_key)
+{
+    return apr_hash_get(baton, course_key, APR_HASH_KEY_STRING) != NULL;
+}
+
+/* What the generation before knew, or another database: `all` are the courses that there are. */
+static void drop_others(lti_publisher_t *publisher, const apr_array_header_t *all, apr_pool_t *p)
+{
+    apr_hash_t *listed = apr_hash_make(p);
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const lti_course_t *course = &APR_ARRAY_IDX(all, i, lti_course_t);
+
+        apr_hash_set(listed, course->key, APR_HASH_KEY_STRING, course);
+    }
+    lti_snapshot_drop_unless(publisher->writer, is_listed, listed);
+}
+
 apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, apr_pool_t *p, lti_err_t *err)
 {
     const lti_refresh_options_t *options = publisher->options;
@@ -191,8 +251,12 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
     int i, unfinished = 0;
 
     rv = look_at_numbers(&numbers, publisher, db, p, err);
-    if (rv != APR_SUCCESS || (publisher->loaded && numbers.change == publisher->seen))
+    if (rv != APR_SUCCESS)
         return rv;
+    if (publisher->loaded && numbers.change == publisher->seen) {
+        ring(publisher, &numbers);
+        return APR_SUCCESS;
+    }
     /* Numbers only grow: this is another database, or an older state of it. */
     if (numbers.change < publisher->seen)
         publisher->seen = 0;
@@ -200,6 +264,8 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
     rv = lti_db_courses_changed(db, publisher->seen, note_changed, changed, p, err);
     if (rv != APR_SUCCESS)
         return rv;
+    if (publisher->seen == 0)
+        drop_others(publisher, changed, p);
     forget_full(publisher);
     apr_pool_create(&ptemp, p);
     for (i = 0; i < changed->nelts && rv == APR_SUCCESS; i++) {
@@ -220,9 +286,11 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
         apr_pool_clear(ptemp);
     }
     apr_pool_destroy(ptemp);
+    look_at_room(publisher);
     if (rv == APR_SUCCESS && !unfinished) {
         publisher->seen = numbers.change;
         publisher->loaded = 1;
+        ring(publisher, &numbers);
     }
     return rv;
 }

@@ -24,4 +24,7 @@ apr_status_t lti_publisher_catch_up(lti_publisher_t *publisher, lti_db_t *db, ap
 /** 1 once everything was published. */
 int lti_publisher_is_loaded(const lti_publisher_t *publisher);
 
+/** 1 once everything was published and all nodes serve our keys: rosters may be fetched. */
+int lti_publisher_is_settled(const lti_publisher_t *publisher);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One run of the refresh engine: token, pages, second walk, staging, and who is missing. */
+/* One run of the refresh engine: token, pages, second walk, staging. */
 #include "lti_refresh_run.h"
 
 #include <stdlib.h>
@@ -8,13 +8,12 @@
 #include "lti_crypto.h"
 
 #define URL_DIGEST 16
+#define ASK_AGAIN_MAX apr_time_from_sec(70) /* the lowest rate is one a minute */
 #define STAGE_ROWS 500
 #define BATCH_BYTES (1024 * 1024)
 /* What a second walk changes is kept back until that walk is complete; more than this, and it has to be staged before. */
 #define BACKLOG_ROWS 10000
 #define BACKLOG_BYTES (8 * 1024 * 1024)
-#define DROP_GUARD_FROM 10
-#define AGREEMENT_SPAN apr_time_from_sec(24 * 3600)
 
 /* --- life -------------------------------------------------------------------------------------------------------------- */
 
@@ -60,6 +59,7 @@ apr_status_t lti_run_create(lti_run_t **run, const lti_refresh_options_t *option
     made->pool = pool;
     made->options = options;
     made->tokens = tokens;
+    made->scope = LTI_SCOPE_NRPS;
     made->all = all;
     apr_pool_create(&made->walk_pool, pool);
     apr_pool_create(&made->page_pool, pool);
@@ -112,7 +112,7 @@ static int was_here(lti_run_t *run, const char *url)
 }
 
 /* The page at `url` is the next to be asked for; what belonged to the one before is gone. */
-static void turn_to_page(lti_run_t *run, const char *url)
+void lti_run_turn_to_page(lti_run_t *run, const char *url)
 {
     apr_pool_t *fresh;
 
@@ -130,11 +130,13 @@ static void begin_walk(lti_run_t *run)
 {
     run->walk++;
     run->walk_pages = 0;
+    run->walk_members = run->walk_dropped = run->walk_odd = 0;
+    run->other_context = NULL;
     apr_pool_clear(run->walk_pool);
     run->seen = apr_hash_make(run->walk_pool);
     lti_diff_begin_walk(run->diff);
-    was_here(run, run->course->nrps_url);
-    turn_to_page(run, run->course->nrps_url);
+    was_here(run, run->start_url);
+    lti_run_turn_to_page(run, run->start_url);
 }
 
 static apr_status_t note_known(void *baton, const char *user_id, const unsigned char digest[LTI_DIGEST_SIZE],
@@ -153,7 +155,12 @@ apr_status_t lti_run_load(lti_run_t *run, lti_db_t *db, apr_pool_t *ptemp, lti_e
     if (rv == APR_SUCCESS)
         rv = lti_db_hold_read(&run->hold, db, run->course->key, ptemp, err);
     if (rv == APR_SUCCESS)
-        begin_walk(run);
+        rv = lti_run_differences_load(run, db, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    lti_run_groups_load(run, db, ptemp, NULL);
+    begin_walk(run);
+    lti_run_groups_begin(run);
     return rv;
 }
 
@@ -229,6 +236,8 @@ static apr_status_t stage_member(lti_run_t *run, const lti_member_t *member, lti
     row->email = keep(run, member->email);
     row->sourcedid = keep(run, member->sourcedid);
     row->roles = keep(run, member->roles);
+    row->sections = keep(run, member->sections);
+    row->groups = keep(run, member->groups);
     run->batch_bytes += sizeof(*row);
     apr_hash_set(run->batch_index, row->user_id, APR_HASH_KEY_STRING, row);
     if (run->batch->nelts < (run->walk == 1 ? STAGE_ROWS : BACKLOG_ROWS) &&
@@ -241,6 +250,10 @@ static apr_status_t take_member(void *baton, const lti_member_t *member, lti_err
 {
     lti_run_t *run = baton;
 
+    if (member->status == LTI_MEMBER_LEFT) {
+        lti_diff_deleted(run->diff, member->user_id);
+        return APR_SUCCESS;
+    }
     switch (lti_diff_member(run->diff, member)) {
     case LTI_DIFF_SAME:
         return APR_SUCCESS;
@@ -264,18 +277,19 @@ static apr_status_t take_bytes(void *baton, const char *data, apr_size_t size, l
     return lti_nrps_page_feed(run->parser, data, size, err);
 }
 
-static apr_status_t take_answer(void *baton, const char *data, apr_size_t size, lti_err_t *err)
+apr_status_t lti_run_take_answer(void *baton, const char *data, apr_size_t size, apr_size_t max, lti_err_t *err)
 {
     lti_run_t *run = ((lti_flight_t *)baton)->run;
 
     if (run == NULL)
         return lti_fail(err, LTI_E_HTTP_ABORTED, APR_ECONNABORTED, "the run is over");
-    if (size > LTI_TOKEN_ANSWER_MAX - run->answer_size)
-        return lti_fail(err, LTI_E_TOKEN_ANSWER, APR_ENOSPC, "more than %d bytes", LTI_TOKEN_ANSWER_MAX);
+    if (size > max - run->answer_size)
+        return lti_fail(err, max == LTI_TOKEN_ANSWER_MAX ? LTI_E_TOKEN_ANSWER : LTI_E_ROSTER_LIMIT, APR_ENOSPC,
+                        "more than %" APR_SIZE_T_FMT " bytes", max);
     if (run->answer_size + size > run->answer_room) {
         char *larger;
 
-        run->answer_room = run->answer_size + size + 4096;
+        run->answer_room = 2 * run->answer_size + size + 4096;
         larger = apr_palloc(run->page_pool, run->answer_room + 1);
         if (run->answer_size > 0)
             memcpy(larger, run->answer, run->answer_size);
@@ -287,8 +301,13 @@ static apr_status_t take_answer(void *baton, const char *data, apr_size_t size, 
     return APR_SUCCESS;
 }
 
+static apr_status_t take_token(void *baton, const char *data, apr_size_t size, lti_err_t *err)
+{
+    return lti_run_take_answer(baton, data, size, LTI_TOKEN_ANSWER_MAX, err);
+}
+
 /* The transfer has ended: whose was it? */
-static lti_run_t *land(void *baton)
+lti_run_t *lti_run_land(void *baton)
 {
     lti_flight_t *flight = baton;
     lti_run_t *run = flight->run;
@@ -313,7 +332,7 @@ static apr_status_t copy_reason(lti_err_t *why, apr_status_t rv, const lti_err_t
 
 static void token_done(void *baton, apr_status_t rv, const lti_http_response_t *response, const char *excerpt, const lti_err_t *err)
 {
-    lti_run_t *run = land(baton);
+    lti_run_t *run = lti_run_land(baton);
     lti_err_t why = {0};
 
     if (run == NULL)
@@ -323,8 +342,13 @@ static void token_done(void *baton, apr_status_t rv, const lti_http_response_t *
     } else {
         const char *body = response->status == 200 ? (run->answer != NULL ? run->answer : "") : (excerpt != NULL ? excerpt : "");
 
-        rv = lti_tokens_put(run->tokens, run->platform, run->course->deployment_id, LTI_SCOPE_NRPS, response, body,
+        rv = lti_tokens_put(run->tokens, run->platform, run->course->deployment_id, run->scope, response, body,
                             response->status == 200 ? run->answer_size : strlen(body), run->options->now(), &why);
+    }
+    lti_run_note_answer(run, response, &why);
+    if (rv != APR_SUCCESS && lti_run_groups_going_on(run)) {
+        lti_run_groups_fail(run, &why);
+        return;
     }
     if (rv != APR_SUCCESS) {
         run->retry_after = response != NULL ? response->retry_after : 0;
@@ -352,6 +376,15 @@ static apr_status_t judge_page(lti_run_t *run, apr_status_t rv, const lti_http_r
     judged = lti_nrps_page_end(run->parser, &summary, why);
     if (judged != APR_SUCCESS)
         return judged;
+    run->walk_members += summary.members;
+    run->walk_dropped += summary.dropped;
+    run->walk_odd += summary.odd;
+    if (summary.context_id != NULL && strcmp(summary.context_id, run->course->context_id) != 0)
+        run->other_context = apr_pstrdup(run->walk_pool, summary.context_id);
+    judged = lti_run_differences_judge(run, why);
+    if (judged != APR_SUCCESS)
+        return judged;
+    lti_run_differences_note(run, response);
     return lti_nrps_next(&run->next_url, response, run->url, run->course->nrps_url, run->page_pool, why);
 }
 
@@ -363,25 +396,36 @@ static void drop_token(lti_run_t *run)
     const char *present = lti_tokens_get(run->tokens, run->platform, deployment, LTI_SCOPE_NRPS, run->options->now());
 
     if (present != NULL && strcmp(present, run->token) == 0)
-        lti_tokens_forget(run->tokens, run->platform, deployment, LTI_SCOPE_NRPS);
+        lti_run_token_forget(run, LTI_SCOPE_NRPS);
 }
 
 static void page_done(void *baton, apr_status_t rv, const lti_http_response_t *response, const char *excerpt, const lti_err_t *err)
 {
-    lti_run_t *run = land(baton);
+    lti_run_t *run = lti_run_land(baton);
     lti_err_t why = {0};
 
     if (run == NULL)
         return;
-    if (judge_page(run, rv, response, excerpt, err, &why) == APR_SUCCESS) {
+    rv = judge_page(run, rv, response, excerpt, err, &why);
+    lti_run_note_answer(run, response, &why);
+    if (rv == APR_SUCCESS) {
         run->state = LTI_RUN_LANDED;
+        return;
+    }
+    if (lti_run_rlid_refused(run, &why)) {
+        lti_run_turn_to_page(run, run->start_url);
+        return;
+    }
+    if (lti_run_differences_refused(run, &why)) {
+        run->walk = 0;
+        begin_walk(run);
         return;
     }
     if (why.code == LTI_E_ROSTER_FORBIDDEN) {
         drop_token(run);
         if (!run->renewed) {
             run->renewed = 1;
-            turn_to_page(run, run->url);
+            lti_run_turn_to_page(run, run->url);
             return;
         }
     }
@@ -389,8 +433,8 @@ static void page_done(void *baton, apr_status_t rv, const lti_http_response_t *r
     lti_run_break(run, &why);
 }
 
-static apr_status_t submit(lti_run_t *run, lti_http_request_t *request, lti_http_body_fn *on_body, lti_http_done_fn *on_done,
-                           apr_time_t now, lti_err_t *err)
+apr_status_t lti_run_submit(lti_run_t *run, lti_http_request_t *request, lti_http_body_fn *on_body, lti_http_done_fn *on_done,
+                            apr_time_t now, lti_err_t *err)
 {
     const lti_transport_t *transport = &run->options->transport;
     apr_time_t left = apr_time_sec(run->started_at + LTI_RUN_TIME_MAX - now) + 1;
@@ -412,19 +456,6 @@ static apr_status_t submit(lti_run_t *run, lti_http_request_t *request, lti_http
     return APR_SUCCESS;
 }
 
-/* Another run fetches the token that this one needs. */
-static int token_is_coming(const lti_run_t *run)
-{
-    const lti_run_t *other;
-
-    for (other = *run->all; other != NULL; other = other->next) {
-        if (other->token_coming && other->platform == run->platform &&
-            strcmp(other->course->deployment_id, run->course->deployment_id) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 static apr_status_t ask_token(lti_run_t *run, apr_time_t now, lti_err_t *err)
 {
     const lti_toolkeys_t *toolkeys = run->options->toolkeys;
@@ -435,13 +466,15 @@ static apr_status_t ask_token(lti_run_t *run, apr_time_t now, lti_err_t *err)
         return lti_fail(err, LTI_E_TOKEN_ANSWER, APR_EGENERAL, "the access token is not good for even a minute");
     if (toolkeys == NULL || toolkeys->keys->nelts == 0)
         return lti_fail(err, LTI_E_CONFIG, APR_EGENERAL, "the tool has no key to sign with");
-    rv = lti_token_request(&request, run->platform, run->course->deployment_id, LTI_SCOPE_NRPS,
+    rv = lti_token_request(&request, run->platform, run->course->deployment_id, run->scope,
                            APR_ARRAY_IDX(toolkeys->keys, 0, const lti_key_t *), now, run->page_pool, err);
     if (rv != APR_SUCCESS)
         return rv;
+    if (run->options->stall >= apr_time_from_sec(1) && run->options->stall < apr_time_from_sec(request.stall_seconds))
+        request.stall_seconds = (int)apr_time_sec(run->options->stall);
     run->answer = NULL;
     run->answer_size = run->answer_room = 0;
-    rv = submit(run, &request, take_answer, token_done, now, err);
+    rv = lti_run_submit(run, &request, take_token, token_done, now, err);
     run->token_coming = rv == APR_SUCCESS;
     return rv;
 }
@@ -450,11 +483,19 @@ static apr_status_t ask_page(lti_run_t *run, const char *token, apr_time_t now, 
 {
     const lti_refresh_options_t *options = run->options;
     lti_http_request_t request = {0};
+    const char *url = run->url;
 
     run->token_fresh = 0;
     run->token = apr_pstrdup(run->page_pool, token);
     run->parser = lti_nrps_page_create(options->role_options, take_member, run, run->page_pool);
-    lti_nrps_request(&request, run->platform, run->url, run->token, run->walk_pages == 0, run->page_pool);
+    if (run->platform->escaped_names)
+        lti_nrps_page_unescape(run->parser);
+    lti_nrps_page_names(run->parser, &run->names);
+    if (run->partial)
+        lti_nrps_page_changes(run->parser);
+    else if (run->walk_pages == 0)
+        url = lti_nrps_first_url(url, run->rlid, run->course->groups_url != NULL, run->page_pool);
+    lti_nrps_request(&request, run->platform, url, run->token, run->walk_pages == 0 && !run->partial, run->page_pool);
     if (run->walk_pages == 0 && strcmp(request.url, run->url) != 0)
         was_here(run, request.url);
     request.total_seconds = 0; /* as long as the run may take */
@@ -463,22 +504,33 @@ static apr_status_t ask_page(lti_run_t *run, const char *token, apr_time_t now, 
     request.any_address = options->admits_private(options->baton, run->platform, run->course->nrps_url);
     if (run->requested_at == 0)
         run->requested_at = options->now();
-    return submit(run, &request, take_bytes, page_done, now, err);
+    return lti_run_submit(run, &request, take_bytes, page_done, now, err);
 }
 
 static void ask(lti_run_t *run, apr_time_t now)
 {
-    const char *token = lti_tokens_get(run->tokens, run->platform, run->course->deployment_id, LTI_SCOPE_NRPS, now);
+    const char *token = lti_tokens_get(run->tokens, run->platform, run->course->deployment_id, run->scope, now);
     lti_err_t why = {0};
     apr_status_t rv;
 
-    if (token != NULL)
-        rv = ask_page(run, token, now, &why);
-    else if (token_is_coming(run))
+    if (token == NULL) {
+        if (lti_run_token_is_coming(run) || !lti_run_token_find(run, now))
+            return;
+    } else if (run->leased != NULL) {
+        lti_run_token_share(run);
+    }
+    if (!lti_run_may_ask(run, now))
         return;
+    token = lti_tokens_get(run->tokens, run->platform, run->course->deployment_id, run->scope, now);
+    if (token != NULL && lti_run_groups_going_on(run))
+        rv = lti_run_groups_ask(run, token, now, &why);
+    else if (token != NULL)
+        rv = ask_page(run, token, now, &why);
     else
         rv = ask_token(run, now, &why);
-    if (rv != APR_SUCCESS)
+    if (rv != APR_SUCCESS && lti_run_groups_going_on(run))
+        lti_run_groups_fail(run, &why);
+    else if (rv != APR_SUCCESS)
         lti_run_break(run, &why);
 }
 
@@ -492,7 +544,7 @@ static apr_status_t end_walk(lti_run_t *run, lti_err_t *err)
     if (rv != APR_SUCCESS)
         return rv;
     lti_diff_summarize(&run->summary, run->diff);
-    if (run->walk == 1 && run->walk_pages > 1 && run->summary.missing > 0)
+    if (run->walk == 1 && run->walk_pages > 1 && run->summary.missing > 0 && !run->partial)
         begin_walk(run);
     else
         run->state = LTI_RUN_COMPLETE;
@@ -514,7 +566,7 @@ static apr_status_t page_read(lti_run_t *run, lti_err_t *err)
         return lti_fail(err, LTI_E_ROSTER_LIMIT, APR_ENOSPC, "more than %d pages", LTI_NRPS_PAGES_MAX);
     if (was_here(run, run->next_url))
         return lti_fail(err, LTI_E_ROSTER_LOOP, APR_EGENERAL, "page %d leads back to %s", run->walk_pages, run->next_url);
-    turn_to_page(run, run->next_url);
+    lti_run_turn_to_page(run, run->next_url);
     return APR_SUCCESS;
 }
 
@@ -531,67 +583,7 @@ void lti_run_advance(lti_run_t *run, apr_time_t now)
     }
     if (run->state == LTI_RUN_LANDED && page_read(run, &why) != APR_SUCCESS)
         lti_run_break(run, &why);
-    if (run->state == LTI_RUN_ASKING)
+    /* A clock that was set back does not stop it. */
+    if (run->state == LTI_RUN_ASKING && (now >= run->ask_at || run->ask_at - now > ASK_AGAIN_MAX))
         ask(run, now);
-}
-
-/* --- the verdict -------------------------------------------------------------------------------------------------------- */
-
-static apr_status_t note_missing(void *baton, const char *user_id)
-{
-    apr_array_header_t *missing = baton;
-
-    APR_ARRAY_PUSH(missing, const char *) = apr_pstrdup(missing->pool, user_id);
-    return APR_SUCCESS;
-}
-
-/* Invariant 2: may those who are missing go? */
-static int may_remove(lti_err_t *note, const lti_run_t *run)
-{
-    const lti_diff_summary_t *sum = &run->summary;
-    const lti_hold_t *hold = &run->hold;
-    int percent = run->options->drop_guard_percent;
-
-    if (hold->accepted)
-        return 1;
-    if (sum->named == 0) {
-        lti_fail(note, LTI_E_ROSTER_EMPTY, APR_EGENERAL, "the list is empty, %d people are stored", sum->missing);
-        return 0;
-    }
-    if (sum->was_active < DROP_GUARD_FROM || (apr_int64_t)sum->missing_active * 100 <= (apr_int64_t)percent * sum->was_active)
-        return 1;
-    if (hold->held && memcmp(hold->digest, sum->missing_digest, LTI_DIGEST_SIZE) == 0 &&
-        run->requested_at - hold->since >= AGREEMENT_SPAN)
-        return 1;
-    lti_fail(note, LTI_E_ROSTER_HELD, APR_EGENERAL, "%d of %d active people are missing, the guard is at %d %%",
-             sum->missing_active, sum->was_active, percent);
-    return 0;
-}
-
-void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, apr_pool_t *p)
-{
-    apply->staged = run->summary.staged;
-    apply->state = LTI_ROSTER_CURRENT;
-    if (run->second_failed) {
-        *note = run->second_err;
-        /* It does not contradict an earlier hold, so that goes on. */
-        if (run->hold.held) {
-            apply->state = LTI_ROSTER_HELD;
-            apply->held_digest = run->hold.digest;
-            apply->held_missing = run->summary.missing;
-        }
-        return;
-    }
-    if (run->summary.missing == 0)
-        return;
-    if (may_remove(note, run)) {
-        apr_array_header_t *missing = apr_array_make(p, run->summary.missing, sizeof(const char *));
-
-        lti_diff_each_missing(run->diff, note_missing, missing);
-        apply->missing = missing;
-        return;
-    }
-    apply->state = LTI_ROSTER_HELD;
-    apply->held_digest = run->summary.missing_digest;
-    apply->held_missing = run->summary.missing;
 }

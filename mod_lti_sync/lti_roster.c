@@ -53,13 +53,19 @@ static void digest_pieces(unsigned char digest[LTI_DIGEST_SIZE], const lti_bytes
     memcpy(digest, full, LTI_DIGEST_SIZE);
 }
 
+/* Lists are never empty: no bytes stand for none. */
+static lti_bytes_t optional_piece(const char *list)
+{
+    return (lti_bytes_t){list != NULL ? list : "", list != NULL ? strlen(list) : 0};
+}
+
 void lti_member_digest(unsigned char digest[LTI_DIGEST_SIZE], const lti_member_t *member)
 {
     const char *texts[] = {member->user_id, member->name,      member->given_name, member->family_name,
                            member->email,   member->sourcedid, member->roles};
     const int count = (int)(sizeof(texts) / sizeof(texts[0]));
     unsigned char present[sizeof(texts) / sizeof(texts[0]) + 1];
-    lti_bytes_t pieces[sizeof(texts) / sizeof(texts[0]) + 1];
+    lti_bytes_t pieces[sizeof(texts) / sizeof(texts[0]) + 3];
     int i;
 
     /* One more piece says which texts exist at all: an absent name is not an empty one. */
@@ -71,7 +77,10 @@ void lti_member_digest(unsigned char digest[LTI_DIGEST_SIZE], const lti_member_t
     present[count] = (unsigned char)member->status;
     pieces[count].data = present;
     pieces[count].size = sizeof(present);
-    digest_pieces(digest, pieces, count + 1);
+    pieces[count + 1] = optional_piece(member->sections);
+    pieces[count + 2] = optional_piece(member->groups);
+    /* Where a platform tells of neither, nothing is added. */
+    digest_pieces(digest, pieces, member->sections != NULL || member->groups != NULL ? count + 3 : count + 1);
 }
 
 /* --- the difference ----------------------------------------------------------------------------------------------- */
@@ -84,7 +93,8 @@ typedef struct entry_t {
     uint32_t id; /* block << 16 | place */
     unsigned char digest[LTI_DIGEST_SIZE];
     uint8_t known; /* lti_member_status_t as stored, 0: not stored */
-    uint8_t staged;
+    uint8_t staged : 1;
+    uint8_t deleted : 1; /* named as gone, in a partial walk */
     uint16_t walk; /* the last that named them, 0: none of this run */
 } entry_t;
 
@@ -103,6 +113,7 @@ struct lti_diff_t {
     uint32_t block_count, block_room;
     uint32_t block_used; /* bytes of the last block */
     int walks;
+    int partial;
     int named; /* by the present walk */
     int staged;
     int broken; /* memory ran out, or an id that cannot be: the run must not be believed */
@@ -257,6 +268,19 @@ static int is_as_stored(const entry_t *entry, const lti_member_t *member)
     return memcmp(digest, entry->digest, LTI_DIGEST_SIZE) == 0;
 }
 
+void lti_diff_partial(lti_diff_t *diff, int partial)
+{
+    diff->partial = partial;
+}
+
+void lti_diff_deleted(lti_diff_t *diff, const char *user_id)
+{
+    entry_t *entry = entry_of(diff, user_id, 0);
+
+    if (entry != NULL)
+        entry->deleted = 1;
+}
+
 lti_diff_verdict_t lti_diff_member(lti_diff_t *diff, const lti_member_t *member)
 {
     entry_t *entry;
@@ -272,6 +296,7 @@ lti_diff_verdict_t lti_diff_member(lti_diff_t *diff, const lti_member_t *member)
         entry->walk = (uint16_t)diff->walks;
         diff->named++;
     }
+    entry->deleted = 0;
     if (entry->staged)
         return LTI_DIFF_RESTAGE;
     if (is_as_stored(entry, member))
@@ -281,8 +306,10 @@ lti_diff_verdict_t lti_diff_member(lti_diff_t *diff, const lti_member_t *member)
     return LTI_DIFF_STAGE;
 }
 
-static int is_missing(const entry_t *entry)
+static int is_missing(const lti_diff_t *diff, const entry_t *entry)
 {
+    if (diff->partial)
+        return entry->deleted && (entry->staged || entry->known == LTI_MEMBER_ACTIVE || entry->known == LTI_MEMBER_INACTIVE);
     return (entry->known == LTI_MEMBER_ACTIVE || entry->known == LTI_MEMBER_INACTIVE) && entry->walk == 0;
 }
 
@@ -304,7 +331,7 @@ static void digest_missing(unsigned char digest[LTI_DIGEST_SIZE], const lti_diff
     apr_pool_create(&scratch, diff->pool);
     pieces = apr_palloc(scratch, sizeof(*pieces) * ((size_t)missing + 1));
     for (i = 0; i < diff->count; i++) {
-        if (is_missing(&diff->entries[i])) {
+        if (is_missing(diff, &diff->entries[i])) {
             pieces[count].data = entry_id(diff, &diff->entries[i]);
             pieces[count].size = strlen(pieces[count].data);
             count++;
@@ -327,7 +354,7 @@ void lti_diff_summarize(lti_diff_summary_t *out, const lti_diff_t *diff)
         const entry_t *entry = &diff->entries[i];
 
         out->was_active += entry->known == LTI_MEMBER_ACTIVE;
-        if (is_missing(entry)) {
+        if (is_missing(diff, entry)) {
             out->missing++;
             out->missing_active += entry->known == LTI_MEMBER_ACTIVE;
         }
@@ -341,7 +368,7 @@ apr_status_t lti_diff_each_missing(const lti_diff_t *diff, apr_status_t (*fn)(vo
     uint32_t i;
 
     for (i = 0; i < diff->count; i++) {
-        if (is_missing(&diff->entries[i]) && (rv = fn(baton, entry_id(diff, &diff->entries[i]))) != APR_SUCCESS)
+        if (is_missing(diff, &diff->entries[i]) && (rv = fn(baton, entry_id(diff, &diff->entries[i]))) != APR_SUCCESS)
             return rv;
     }
     return APR_SUCCESS;

@@ -134,7 +134,7 @@ static const char *const version_2[] = {
 /* Version 3: the change feed. Numbers of events come from the row 'event'; what is numbered up to 'event_floor' may be purged. */
 static const char *const version_3[] = {
     "CREATE TABLE IF NOT EXISTS lti_event ("
-    "number BIGINT NOT NULL PRIMARY KEY, "
+    "number {number} NOT NULL PRIMARY KEY, "
     "course_key VARCHAR(16){id} NOT NULL, "
     "user_id " LTI_DB_ID " NOT NULL, "
     "kind SMALLINT NOT NULL, "
@@ -142,7 +142,6 @@ static const char *const version_3[] = {
     "roles {text} NOT NULL, "
     "happened_at BIGINT NOT NULL){table}",
     "CREATE INDEX {unless_exists} lti_event_by_course ON lti_event (course_key, number)",
-    "CREATE INDEX {unless_exists} lti_event_by_time ON lti_event (happened_at)",
     "INSERT INTO lti_schema (name, value) VALUES ('event', 0), ('event_floor', 0) {keep name}",
     NULL,
 };
@@ -161,6 +160,7 @@ static const char *const version_4[] = {
     "paused_until BIGINT NOT NULL, "
     "error_name VARCHAR(64), "
     "error_text VARCHAR(255)){table}",
+    "ALTER TABLE lti_sync {add_column} requested_at BIGINT DEFAULT 0 NOT NULL",
     NULL,
 };
 
@@ -189,13 +189,21 @@ static const char *const version_5[] = {
     NULL,
 };
 
-/* Version 6: JSON lists of texts, NULL where nothing was said. */
+/* Version 6: JSON lists of texts, NULL where nothing was said; and what the groups service of a course said last, ids and names. */
 static const char *const version_6[] = {
     "ALTER TABLE lti_member {add_column} section_names {text}",
     "ALTER TABLE lti_member {add_column} group_names {text}",
     "ALTER TABLE lti_staging {add_column} section_names {text}",
     "ALTER TABLE lti_staging {add_column} group_names {text}",
     "ALTER TABLE lti_context {add_column} groups_url {text}",
+    "ALTER TABLE lti_context {add_column} group_list {text}",
+    NULL,
+};
+
+/* Version 7: where a platform tells what changed, and when the whole list was read last. */
+static const char *const version_7[] = {
+    "ALTER TABLE lti_sync {add_column} differences_url {text}",
+    "ALTER TABLE lti_sync {add_column} full_at BIGINT DEFAULT 0 NOT NULL",
     NULL,
 };
 
@@ -207,6 +215,7 @@ static const char *const *const steps[] = {
     version_4,
     version_5,
     version_6,
+    version_7,
 };
 
 #define NEWEST ((apr_int64_t)(sizeof(steps) / sizeof(steps[0])))

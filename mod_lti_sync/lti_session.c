@@ -57,6 +57,8 @@ enum {
     TAG_LEGACY_USER_ID = 36,
     TAG_LEGACY_CONTEXT_ID = 37,
     TAG_LEGACY_RESOURCE_LINK_ID = 38,
+    TAG_SECTIONS = 39,
+    TAG_GROUPS = 40,
     TAGS
 };
 
@@ -106,6 +108,8 @@ static const apr_size_t offsets[TAGS] = {
     [TAG_LEGACY_USER_ID] = offsetof(lti_launch_t, legacy_user_id),
     [TAG_LEGACY_CONTEXT_ID] = offsetof(lti_launch_t, legacy_context_id),
     [TAG_LEGACY_RESOURCE_LINK_ID] = offsetof(lti_launch_t, legacy_resource_link_id),
+    [TAG_SECTIONS] = offsetof(lti_launch_t, sections),
+    [TAG_GROUPS] = offsetof(lti_launch_t, groups),
 };
 
 /* What leaves for the surplus, one after the other, until the rest fits. Roles: those without a number. */
@@ -118,6 +122,8 @@ static const unsigned char drop_order[] = {
     TAG_CONTEXT_TITLE,
     TAG_CONTEXT_TYPE,
     TAG_CONTEXT_LABEL,
+    TAG_GROUPS,
+    TAG_SECTIONS,
     TAG_DEEP_LINK_ACCEPT_MEDIA_TYPES,
     TAG_DEEP_LINK_ACCEPT_TARGETS,
     TAG_DEEP_LINK_ACCEPT_TYPES,

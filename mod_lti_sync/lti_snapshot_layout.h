@@ -45,6 +45,8 @@ enum { SLOT_SEQUENCE, SLOT_KEY, SLOT_COPIES = 3, SLOT_WORDS = 16 };
 enum { COPY_VERSION, COPY_SUCCEEDED, COPY_STALE, COPY_STANDING, COPY_ROSTER, COPY_WORDS };
 #define SLOT_SIZE (SLOT_WORDS * WORD_SIZE)
 #define SLOTS_PER_CHUNK 2
+/* Seven of eight slots: beyond that, searching for a course that is not here would walk too far. */
+#define SLOTS_TAKEN_MAX(slots) ((slots) - (slots) / 8)
 #define KEY_WORDS 2
 #define KEY_BYTES (KEY_WORDS * WORD_SIZE)
 
@@ -197,6 +199,12 @@ int lti_slot_key(uint64_t words[KEY_WORDS], const char *course_key);
 
 /** The slot of this key, or NULL; `free_slot` (may be NULL) then receives the one that it would get. */
 lti_word_t *lti_slot_find(const lti_snapshot_t *snapshot, const uint64_t key[KEY_WORDS], lti_word_t **free_slot);
+
+/** LTISharedMemory that gives so many chunks. */
+uint64_t lti_snapshot_megabytes(uint64_t chunks);
+
+/** The only way to change a slot that a reader may see: in one store. */
+void lti_slot_publish(lti_word_t *slot, const lti_slot_t *next);
 
 /** Copies out what the slot said at `sequence`; only valid if the sequence is still that afterwards. */
 void lti_slot_read(lti_slot_t *out, lti_word_t *slot, uint64_t sequence);

@@ -8,9 +8,7 @@
 #include "lti_snapshot_layout.h"
 
 #define MEGABYTE (1024 * 1024)
-/* Seven of eight slots: beyond that, searching for a course that is not here would walk too far. */
-#define SLOTS_TAKEN_MAX(snapshot) ((snapshot)->slot_count - (snapshot)->slot_count / 8)
-/* The same for the index: 3 of 4 places as planned, up to 7 of 8 if more people come than were expected. */
+/* Places of an index: 3 of 4 places as planned, up to 7 of 8 if more people come than were expected. */
 #define PLACES_FOR(members) ((members) + (members) / 3 + 8)
 #define PLACES_TAKEN_MAX(places) ((places) - (places) / 8)
 
@@ -60,10 +58,10 @@ static void read_slot(lti_slot_t *out, lti_word_t *slot)
     lti_slot_read(out, slot, lti_word_get(&slot[SLOT_SEQUENCE]));
 }
 
-/* The only place that changes a slot a reader may see. Readers have the other copy until the sequence moves, in one store: there is
+/* Readers have the other copy until the sequence moves, in one store: there is
  * no moment at which they find nothing. The fence keeps that store before whatever is written afterwards, into the copy as well as
  * into the chunks that this sets free. */
-static void publish(lti_word_t *slot, const lti_slot_t *next)
+void lti_slot_publish(lti_word_t *slot, const lti_slot_t *next)
 {
     uint64_t sequence = lti_word_get(&slot[SLOT_SEQUENCE]) + 1;
     lti_word_t *copy = lti_copy_at(slot, sequence);
@@ -134,7 +132,7 @@ apr_status_t lti_snapshot_writer_create(lti_snapshot_writer_t **writer, lti_snap
         if (!claim_chain(taken, snapshot, read.head)) {
             /* Nothing of ours can do this. What it had claimed stays out of use: it may be another's. */
             empty_slot(&read);
-            publish(slot, &read);
+            lti_slot_publish(slot, &read);
         }
     }
     for (i = snapshot->chunk_count; i > 0; i--) {
@@ -149,13 +147,6 @@ apr_status_t lti_snapshot_writer_create(lti_snapshot_writer_t **writer, lti_snap
 }
 
 /* --- when it does not fit ----------------------------------------------------------------------------------------- */
-
-static uint64_t megabytes_for(uint64_t chunks)
-{
-    uint64_t bytes = chunks * (LTI_CHUNK_SIZE + SLOTS_PER_CHUNK * SLOT_SIZE) + HEADER_WORDS * WORD_SIZE + 2 * LTI_CHUNK_SIZE;
-
-    return (bytes + MEGABYTE - 1) / MEGABYTE;
-}
 
 /* The figure is for what is known now: every roster that is here, this one whole, the largest once more, a quarter to grow. */
 static apr_status_t chunks_full(lti_snapshot_writer_t *writer, lti_err_t *err)
@@ -175,7 +166,7 @@ static apr_status_t chunks_full(lti_snapshot_writer_t *writer, lti_err_t *err)
     published = writer->snapshot->chunk_count - writer->free_before;
     need = published + whole + (whole > usage.largest ? whole : usage.largest);
     have = writer->snapshot->bytes / MEGABYTE;
-    need = megabytes_for(need + need / 4);
+    need = lti_snapshot_megabytes(need + need / 4);
     return lti_fail(err, LTI_E_SNAPSHOT_FULL, APR_ENOSPC,
                     "shared memory is full: course %.*s with %d people does not fit beside the others; set LTISharedMemory to at "
                     "least %" APR_UINT64_T_FMT " M",
@@ -188,7 +179,7 @@ static apr_status_t slots_full(const lti_snapshot_writer_t *writer, lti_err_t *e
 
     return lti_fail(err, LTI_E_SNAPSHOT_FULL, APR_ENOSPC,
                     "shared memory has no room for more than %u courses; set LTISharedMemory to at least %" APR_UINT64_T_FMT " M",
-                    SLOTS_TAKEN_MAX(writer->snapshot), megabytes_for(slots / SLOTS_PER_CHUNK));
+                    SLOTS_TAKEN_MAX(writer->snapshot->slot_count), lti_snapshot_megabytes(slots / SLOTS_PER_CHUNK));
 }
 
 /* --- writing a roster --------------------------------------------------------------------------------------------- */
@@ -302,7 +293,7 @@ apr_status_t lti_snapshot_begin(lti_snapshot_writer_t *writer, const lti_course_
         return lti_fail(err, LTI_E_SNAPSHOT_FULL, APR_ENOSPC,
                         "course %s has %d people, more than shared memory takes of one course", course->key, members_expected);
     if (lti_slot_find(writer->snapshot, writer->next.key, &free_slot) == NULL &&
-        writer->slots_taken >= SLOTS_TAKEN_MAX(writer->snapshot))
+        writer->slots_taken >= SLOTS_TAKEN_MAX(writer->snapshot->slot_count))
         return slots_full(writer, err);
     if ((number = take_chunk(writer)) == CHUNK_NONE)
         return chunks_full(writer, err);
@@ -464,12 +455,12 @@ static int replace(lti_snapshot_writer_t *writer, const lti_slot_t *next)
         read_slot(&present, slot);
         old = present.head;
     } else {
-        if (free_slot == NULL || writer->slots_taken >= SLOTS_TAKEN_MAX(writer->snapshot))
+        if (free_slot == NULL || writer->slots_taken >= SLOTS_TAKEN_MAX(writer->snapshot->slot_count))
             return 0;
         writer->slots_taken++;
         slot = free_slot;
     }
-    publish(slot, next);
+    lti_slot_publish(slot, next);
     if (old != next->head)
         free_chain(writer, old);
     return 1;
@@ -535,4 +526,24 @@ apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_
     }
     memcpy(next.key, key, sizeof(key));
     return replace(writer, &next) ? APR_SUCCESS : slots_full(writer, err);
+}
+
+void lti_snapshot_drop_unless(lti_snapshot_writer_t *writer, int (*is_known)(void *baton, const char *course_key), void *baton)
+{
+    uint32_t i;
+
+    for (i = 0; i < writer->snapshot->slot_count; i++) {
+        lti_word_t *slot = lti_slot_at(writer->snapshot, i);
+        char key[KEY_BYTES + 1] = "";
+        lti_slot_t present;
+
+        if (lti_word_get(&slot[SLOT_SEQUENCE]) == 0)
+            continue;
+        read_slot(&present, slot);
+        memcpy(key, present.key, KEY_BYTES);
+        if (present.head == HEAD_UNKNOWN || is_known(baton, key))
+            continue;
+        empty_slot(&present);
+        (void)replace(writer, &present); /* the slot is there */
+    }
 }

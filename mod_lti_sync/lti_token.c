@@ -22,6 +22,7 @@ typedef struct kept_t {
     apr_pool_t *pool; /* its own: tokens come and go for as long as the server runs */
     const char *name;
     const char *token;
+    const char *sealed; /* as the database has it; NULL: it does not */
     apr_time_t until;
 } kept_t;
 
@@ -104,7 +105,7 @@ static void drop_expired(lti_tokens_t *tokens, apr_time_t now)
 }
 
 static apr_status_t keep(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,
-                         const char *token, apr_time_t until, lti_err_t *err)
+                         const char *token, apr_time_t until, const char *sealed, lti_err_t *err)
 {
     apr_pool_t *pool;
     kept_t *kept;
@@ -117,9 +118,50 @@ static apr_status_t keep(lti_tokens_t *tokens, const lti_platform_t *platform, c
     kept->pool = pool;
     kept->name = make_name(platform, deployment_id, scope, pool);
     kept->token = apr_pstrdup(pool, token);
+    kept->sealed = apr_pstrdup(pool, sealed);
     kept->until = until;
     apr_hash_set(tokens->kept, kept->name, APR_HASH_KEY_STRING, kept);
     return APR_SUCCESS;
+}
+
+/* --- what all nodes share ----------------------------------------------------------------------------------------- */
+
+apr_status_t lti_tokens_key(char key[LTI_TOKEN_KEY_SIZE], const lti_platform_t *platform, const char *deployment_id, const char *scope)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *deployment = deployment_id != NULL ? deployment_id : "";
+    const lti_bytes_t pieces[] = {{platform->token_endpoint, strlen(platform->token_endpoint)},
+                                  {platform->client_id, strlen(platform->client_id)},
+                                  {deployment, strlen(deployment)},
+                                  {scope, strlen(scope)}};
+    unsigned char digest[LTI_SHA256_SIZE];
+    apr_status_t rv = lti_sha256_pieces(digest, pieces, 4);
+    int i;
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    for (i = 0; i < LTI_SHA256_SIZE; i++) {
+        key[2 * i] = digits[digest[i] >> 4];
+        key[2 * i + 1] = digits[digest[i] & 15];
+    }
+    key[2 * LTI_SHA256_SIZE] = '\0';
+    return APR_SUCCESS;
+}
+
+apr_status_t lti_tokens_adopt(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,
+                              const char *token, apr_time_t until, const char *sealed, lti_err_t *err)
+{
+    return keep(tokens, platform, deployment_id, scope, token, until, sealed, err);
+}
+
+apr_time_t lti_tokens_until(const char **sealed, const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id,
+                            const char *scope)
+{
+    const kept_t *kept = find(tokens, platform, deployment_id, scope);
+
+    if (sealed != NULL)
+        *sealed = kept != NULL ? kept->sealed : NULL;
+    return kept != NULL ? kept->until : 0;
 }
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
@@ -289,7 +331,7 @@ static apr_status_t judge_answer(lti_tokens_t *tokens, const lti_platform_t *pla
         err->detail = status;
     if (rv != APR_SUCCESS)
         return rv;
-    return keep(tokens, platform, deployment_id, scope, token, now + apr_time_from_sec(lifetime), err);
+    return keep(tokens, platform, deployment_id, scope, token, now + apr_time_from_sec(lifetime), NULL, err);
 }
 
 apr_status_t lti_tokens_put(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,

@@ -32,6 +32,7 @@ void *mod_lti_config_create_server(apr_pool_t *p, server_rec *s)
     conf->sync_interval = conf->sync_timeout = conf->sync_stale_time = LTI_UNSET;
     conf->dormant_after = conf->retain = LTI_UNSET;
     conf->sync_stale_after = conf->sync_concurrency = conf->sync_drop_guard = conf->shared_memory = LTI_UNSET;
+    conf->event_waiters = LTI_UNSET;
     return conf;
 }
 
@@ -82,6 +83,7 @@ void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf
     MERGE_NUMBER(dormant_after);
     MERGE_NUMBER(retain);
     MERGE_NUMBER(shared_memory);
+    MERGE_NUMBER(event_waiters);
     MERGE_POINTER(proxy);
     MERGE_POINTER(ca_file);
     return merged;
@@ -530,6 +532,12 @@ const command_rec mod_lti_config_directives[] = {
                     "signature algorithms that the platform may use"),
     AP_INIT_ITERATE("LTIDeployment", mod_lti_config_add_deployment, NULL, RSRC_CONF,
                     "any, ask, or the deployment ids that are accepted"),
+    AP_INIT_TAKE1("LTISyncRate", mod_lti_config_set_rate, NULL, RSRC_CONF,
+                  "requests of one node to this platform in a second or a minute, such as 10/s, or off"),
+    AP_INIT_TAKE12("LTISectionClaim", mod_lti_config_set_section_claim, NULL, RSRC_CONF,
+                   "the custom parameter that lists a person's sections, and groups=NAME for that of groups"),
+    AP_INIT_TAKE1("LTISectionsFromRoster", mod_lti_config_set_roster_names, NULL, RSRC_CONF,
+                  "Off, On, or rlid: the roster tells sections and groups where launches do not"),
     AP_INIT_TAKE1("LTIPath", set_path, NULL, RSRC_CONF, "where the end points are"),
     AP_INIT_ITERATE("LTIApplication", add_application, NULL, RSRC_CONF,
                     "path prefixes where launches may land; the first is the default"),
@@ -565,6 +573,7 @@ const command_rec mod_lti_config_directives[] = {
                   "time without launches after which a course is asked weekly"),
     AP_INIT_TAKE1("LTIRetain", set_main_duration, SERVER_FIELD(retain), RSRC_CONF, "how long people who left are kept"),
     AP_INIT_TAKE1("LTISharedMemory", set_shared_memory, SERVER_FIELD(shared_memory), RSRC_CONF, "shared memory for rosters"),
+    AP_INIT_TAKE1("LTIEventWaiters", set_main_count, SERVER_FIELD(event_waiters), RSRC_CONF, "requests that may wait for events at once"),
     AP_INIT_TAKE1("LTIProxy", set_proxy, NULL, RSRC_CONF, "proxy towards the platforms"),
     AP_INIT_TAKE1("LTICAFile", set_ca_file, SERVER_FIELD(ca_file), RSRC_CONF,
                   "certificate authorities to trust instead of the system's"),

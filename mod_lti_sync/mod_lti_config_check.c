@@ -49,6 +49,7 @@ static void complete(lti_server_config_t *conf)
     DEFAULT(dormant_after, HOURS(24 * 120));
     DEFAULT(retain, HOURS(24 * 30));
     DEFAULT(shared_memory, 64 * 1024 * 1024);
+    DEFAULT(event_waiters, 16);
     /* Whoever left must be known as having left for as long as their session could last. */
     if (conf->retain < conf->session_lifetime)
         conf->retain = conf->session_lifetime;
@@ -158,6 +159,18 @@ static int is_sqlite(const ap_directive_t *tree, apr_pool_t *ptemp)
     return strcmp(ap_getword_conf(ptemp, &args), "sqlite3") == 0;
 }
 
+/* All that decides which tables our connections see: a host without lines of its own has those of the main server. */
+static const char *database_text(const ap_directive_t *tree, apr_pool_t *p)
+{
+    const char *text = "";
+
+    for (; tree != NULL; tree = tree->next) {
+        if (ap_cstr_casecmpn(tree->directive, "DBD", 3) == 0)
+            text = apr_pstrcat(p, text, tree->directive, " ", tree->args, "\n", NULL);
+    }
+    return text;
+}
+
 static int check_database(const lti_platform_t *first, server_rec *main_server, apr_pool_t *ptemp)
 {
     server_rec *found = find_database(main_server), *s;
@@ -189,6 +202,8 @@ static int check_database(const lti_platform_t *first, server_rec *main_server, 
         mod_lti_config_of(s)->db_server = found;
         mod_lti_config_of(s)->db_is_sqlite = sqlite;
     }
+    mod_lti_config_of(main_server)->db_text =
+        apr_pstrcat(main_server->process->pconf, database_text(ap_conftree, ptemp), "\n", database_text(tree, ptemp), NULL);
     return sqlite ? check_sqlite_file(found, tree, ptemp) : 0;
 }
 

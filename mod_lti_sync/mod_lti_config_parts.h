@@ -22,6 +22,14 @@ const char *mod_lti_config_set_preset(cmd_parms *cmd, void *dir, const char *fam
 const char *mod_lti_config_set_platform_text(cmd_parms *cmd, void *dir, const char *value);
 const char *mod_lti_config_add_algorithm(cmd_parms *cmd, void *dir, const char *value);
 const char *mod_lti_config_add_deployment(cmd_parms *cmd, void *dir, const char *value);
+const char *mod_lti_config_set_rate(cmd_parms *cmd, void *dir, const char *value);
+
+/* LTISectionClaim, LTISectionsFromRoster (mod_lti_config_names.c). */
+const char *mod_lti_config_set_section_claim(cmd_parms *cmd, void *dir, const char *first, const char *second);
+const char *mod_lti_config_set_roster_names(cmd_parms *cmd, void *dir, const char *value);
+
+/** When a block is closed: what cannot be, or NULL. */
+const char *mod_lti_config_check_names(const lti_platform_t *platform, apr_pool_t *p);
 
 /* LTICoursePaths (mod_lti_config_paths.c). */
 const char *mod_lti_config_set_course_paths(cmd_parms *cmd, void *dir, int on);

@@ -110,8 +110,23 @@ const char *mod_lti_config_add_deployment(cmd_parms *cmd, void *dir, const char 
     return NULL;
 }
 
+const char *mod_lti_config_set_rate(cmd_parms *cmd, void *dir, const char *value)
+{
+    lti_platform_t *platform;
+    const char *refused = in_platform(cmd, &platform);
+    lti_err_t err;
+
+    (void)dir;
+    if (refused != NULL)
+        return refused;
+    if (lti_platform_rate(&platform->request_interval, value, &err) != APR_SUCCESS)
+        return apr_pstrcat(cmd->pool, err.text, NULL);
+    return NULL;
+}
+
 static const char *finish_platform(cmd_parms *cmd, lti_platform_t *platform)
 {
+    const char *refused;
     preset_t *preset = NULL;
     void *data = NULL;
     lti_err_t err;
@@ -123,7 +138,8 @@ static const char *finish_platform(cmd_parms *cmd, lti_platform_t *platform)
         return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
     if (lti_platform_check(platform, cmd->pool, &err) != APR_SUCCESS)
         return apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, err.text);
-    return NULL;
+    refused = mod_lti_config_check_names(platform, cmd->pool);
+    return refused != NULL ? apr_psprintf(cmd->pool, "<LTIPlatform \"%s\">: %s", platform->name, refused) : NULL;
 }
 
 const char *mod_lti_config_open_platform(cmd_parms *cmd, void *dir, const char *arg)

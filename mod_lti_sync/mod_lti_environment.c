@@ -154,6 +154,18 @@ static const char *deep_link_data(const mod_lti_identity_t *identity, apr_pool_t
     return data != NULL && lti_json_is_clean(data) ? data : NULL;
 }
 
+static const char *sections(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->sections;
+}
+
+static const char *groups(const mod_lti_identity_t *identity, apr_pool_t *p)
+{
+    (void)p;
+    return identity->groups;
+}
+
 /* What few launches have: other requests are spared the walk through it. */
 static const export_t rare_exports[] = {
     ROW("LTI_FOR_USER_ID", "X-LTI-For-User-Id", LAUNCH(for_user_id)),
@@ -169,14 +181,19 @@ static const export_t rare_exports[] = {
     ROW("LTI_LEGACY_USER_ID", "X-LTI-Legacy-User-Id", LAUNCH(legacy_user_id)),
     ROW("LTI_LEGACY_CONTEXT_ID", "X-LTI-Legacy-Context-Id", LAUNCH(legacy_context_id)),
     ROW("LTI_LEGACY_RESOURCE_LINK_ID", "X-LTI-Legacy-Resource-Link-Id", LAUNCH(legacy_resource_link_id)),
+    ROW("LTI_SECTIONS", "X-LTI-Sections", COMPUTED(sections)),
+    ROW("LTI_GROUPS", "X-LTI-Groups", COMPUTED(groups)),
 };
 
 #define RARE_EXPORTS (sizeof(rare_exports) / sizeof(rare_exports[0]))
 
 /* 1 if any of them may have a value. Return URL and consumer key may have gone to a surplus that is lost, the rest of their kind with them. */
-static int has_rare(const lti_launch_t *launch)
+static int has_rare(const mod_lti_identity_t *identity)
 {
-    return launch->for_user_id != NULL || launch->deep_link_return_url != NULL || launch->legacy_consumer_key != NULL;
+    const lti_launch_t *launch = &identity->session->launch;
+
+    return launch->for_user_id != NULL || launch->deep_link_return_url != NULL || launch->legacy_consumer_key != NULL ||
+           identity->sections != NULL || identity->groups != NULL;
 }
 
 /* All rows have a number, the rare ones after the others: what an application is told of is a set of them. */
@@ -400,7 +417,7 @@ static int reserve(export_state_t *state, const mod_lti_identity_t *identity)
 {
     apr_size_t roles_length = identity->roles != NULL ? strlen(identity->roles) : 0;
 
-    if (identity->session->has_surplus || roles_length > HEADER_MAX || state->encoded)
+    if (identity->session->has_surplus || identity->names_from_roster || roles_length > HEADER_MAX || state->encoded)
         return 0;
     state->header_bytes += LTI_SESSION_COOKIE_MAX + roles_length + (EXPORTS + RARE_EXPORTS) * HEADER_NAME_MAX;
     return 1;
@@ -431,7 +448,7 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
         fits = reserve(&state, identity);
     }
     export_rows(&state, exports, EXPORTS, rows, fits, identity);
-    if (has_rare(&identity->session->launch))
+    if (has_rare(identity))
         export_rows(&state, rare_exports, RARE_EXPORTS, rows >> EXPORTS, fits, identity);
     if (identity->session->launch.custom != NULL)
         export_customs(&state, identity->session->launch.custom);

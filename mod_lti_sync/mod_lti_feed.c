@@ -20,6 +20,7 @@
 #include "lti_db.h"
 #include "lti_http.h"
 #include "lti_json.h"
+#include "lti_names.h"
 #include "lti_nrps.h"
 #include "mod_lti_config.h"
 #include "mod_lti_feed_parts.h"
@@ -43,13 +44,6 @@ static void fail_gets(request_rec *r, lti_err_t *err)
     lti_fail(err, LTI_E_METHOD, APR_EINVAL, "a roster is read with GET, not with %.20s", r->method);
 }
 
-static lti_roster_state_t state_now(const lti_course_t *course)
-{
-    if (course->succeeded_at != 0 && course->stale_at != 0 && mod_lti_store_now() >= course->stale_at)
-        return LTI_ROSTER_STALE;
-    return course->state;
-}
-
 /* --- one member ----------------------------------------------------------------------------------------------------------- */
 
 static int has_role(const char *roles, const char *role)
@@ -66,40 +60,47 @@ static int has_role(const char *roles, const char *role)
     return 0;
 }
 
-static void set_text(json_t *object, const char *name, const char *value)
+/* What REMOTE_USER is made of, for a person of the roster. */
+typedef struct naming_t {
+    const lti_platform_t *platform;
+    const char *template_text;
+} naming_t;
+
+static void set_list(json_t *object, const char *name, const char *list, apr_pool_t *p)
 {
+    json_t *value = lti_names_list_to_json(list, p);
+
     if (value != NULL)
-        json_object_set_new(object, name, json_string(value));
+        json_object_set(object, name, value);
 }
 
-static json_t *roles_array(const char *roles)
+/* The name that a request of this person would have; none where the roster lacks what the template needs. */
+static void set_remote_user(json_t *object, const lti_member_t *member, const naming_t *naming, apr_pool_t *p)
 {
-    json_t *array = json_array();
+    const lti_person_t person = {.sub = member->user_id, .email = member->email, .sourcedid = member->sourcedid};
+    const char *user;
 
-    while (*roles != '\0') {
-        apr_size_t size = strcspn(roles, " ");
-
-        if (size > 0)
-            json_array_append_new(array, json_stringn(roles, size));
-        roles += size + (roles[size] == ' ');
-    }
-    return array;
+    if (lti_remote_user(&user, naming->template_text, naming->platform, &person, p, NULL) == APR_SUCCESS)
+        mod_lti_feed_set_text(object, "remote_user", user);
 }
 
 /* NULL if there is no memory; the caller frees it. */
-static char *member_text(const lti_member_t *member)
+static char *member_text(const lti_member_t *member, const naming_t *naming, apr_pool_t *p)
 {
     json_t *object = json_object();
     char *text;
 
-    set_text(object, "status", member->status == LTI_MEMBER_ACTIVE ? "Active" : "Inactive");
-    set_text(object, "name", member->name);
-    set_text(object, "given_name", member->given_name);
-    set_text(object, "family_name", member->family_name);
-    set_text(object, "email", member->email);
-    set_text(object, "lis_person_sourcedid", member->sourcedid);
-    set_text(object, "user_id", member->user_id);
-    json_object_set_new(object, "roles", roles_array(member->roles));
+    mod_lti_feed_set_text(object, "status", member->status == LTI_MEMBER_ACTIVE ? "Active" : "Inactive");
+    mod_lti_feed_set_text(object, "name", member->name);
+    mod_lti_feed_set_text(object, "given_name", member->given_name);
+    mod_lti_feed_set_text(object, "family_name", member->family_name);
+    mod_lti_feed_set_text(object, "email", member->email);
+    mod_lti_feed_set_text(object, "lis_person_sourcedid", member->sourcedid);
+    mod_lti_feed_set_text(object, "user_id", member->user_id);
+    json_object_set_new(object, "roles", mod_lti_feed_roles_array(member->roles));
+    set_remote_user(object, member, naming, p);
+    set_list(object, "sections", member->sections, p);
+    set_list(object, "groups", member->groups, p);
     text = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(object);
     return text;
@@ -110,10 +111,12 @@ static char *member_text(const lti_member_t *member)
 typedef struct stream_t {
     const char *course_key;
     const char *role;     /* NULL: all */
+    naming_t naming;
     int is_limited, left; /* members that may still be written, if there is a limit */
     int written;
     char after[LTI_ID_MAX + 1]; /* the last member that was looked at */
     /* of the chunk: */
+    apr_pool_t *pool;
     struct ap_varbuf text;
     int seen;
     int full; /* ended by us before the database had no more */
@@ -128,7 +131,7 @@ static apr_status_t take_member(void *baton, const lti_member_t *member, lti_err
     apr_cpystrn(stream->after, member->user_id, sizeof(stream->after));
     if (stream->role != NULL && !has_role(member->roles, stream->role))
         return APR_SUCCESS;
-    text = member_text(member);
+    text = member_text(member, &stream->naming, stream->pool);
     if (text == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_ENOMEM, "no memory for a member");
     if (stream->written++ > 0)
@@ -148,6 +151,7 @@ static apr_status_t read_chunk(stream_t *stream, int *last, request_rec *r, apr_
     const char *after = apr_pstrdup(p, stream->after);
     apr_status_t rv = mod_lti_store_open(&store, mod_lti_config_of(r->server)->db_server, p, err);
 
+    stream->pool = p;
     ap_varbuf_init(p, &stream->text, 0);
     stream->text.strlen = 0; /* not set by the call: it means "unknown" */
     stream->seen = stream->full = 0;
@@ -253,7 +257,9 @@ static const char *roster_url(request_rec *r, const mod_lti_feed_query_t *query,
 {
     const char *url = apr_pstrcat(r->pool, mod_lti_identity_base_url(r), mod_lti_config_of(r->server)->path, "/roster", NULL);
 
-    if (query->course != NULL)
+    if (query->in_path)
+        url = apr_pstrcat(r->pool, url, "/", lti_http_encode(query->course, r->pool), NULL);
+    else if (query->course != NULL)
         url = lti_http_add_query(url, "course", query->course, r->pool);
     if (query->context != NULL)
         url = lti_http_add_query(url, "context", query->context, r->pool);
@@ -269,10 +275,10 @@ static const char *head_text(const lti_course_t *course, const char *url, apr_po
     json_t *head = lti_json_own(json_object(), p), *context = json_object();
     char *text;
 
-    set_text(context, "id", course->context_id);
-    set_text(context, "label", course->label);
-    set_text(context, "title", course->title);
-    set_text(head, "id", url);
+    mod_lti_feed_set_text(context, "id", course->context_id);
+    mod_lti_feed_set_text(context, "label", course->label);
+    mod_lti_feed_set_text(context, "title", course->title);
+    mod_lti_feed_set_text(head, "id", url);
     json_object_set_new(head, "context", context);
     text = lti_json_text(head, p);
     if (text == NULL)
@@ -282,16 +288,17 @@ static const char *head_text(const lti_course_t *course, const char *url, apr_po
 }
 
 /* Names what the answer is made of: NULL if it cannot. */
-static const char *make_etag(const lti_course_t *course, const char *url, apr_pool_t *p)
+static const char *make_etag(const lti_course_t *course, const naming_t *naming, const char *url, apr_pool_t *p)
 {
     unsigned char digest[LTI_SHA256_SIZE];
-    const char *state = lti_roster_state_word(state_now(course)), *label = course->label != NULL ? course->label : "";
+    const char *state = lti_roster_state_word(mod_lti_feed_state(course)), *label = course->label != NULL ? course->label : "";
     const char *title = course->title != NULL ? course->title : "";
     const lti_bytes_t pieces[] = {{course->key, strlen(course->key)},
                                   {&course->version, sizeof(course->version)},
                                   {state, strlen(state)},
                                   {label, strlen(label)},
                                   {title, strlen(title)},
+                                  {naming->template_text, strlen(naming->template_text)},
                                   {url, strlen(url)}};
 
     if (lti_sha256_pieces(digest, pieces, sizeof(pieces) / sizeof(pieces[0])) != APR_SUCCESS)
@@ -299,17 +306,17 @@ static const char *make_etag(const lti_course_t *course, const char *url, apr_po
     return apr_pstrcat(p, "W/\"", lti_base64url_encode(digest, 16, p), "\"", NULL);
 }
 
-static void set_headers(request_rec *r, const lti_course_t *course, const char *url)
+static void set_headers(request_rec *r, const lti_course_t *course, const naming_t *naming, const char *url)
 {
     char *date = apr_palloc(r->pool, APR_RFC822_DATE_LEN);
-    const char *etag = make_etag(course, url, r->pool);
+    const char *etag = make_etag(course, naming, url, r->pool);
 
     apr_rfc822_date(date, course->succeeded_at);
     apr_table_setn(r->headers_out, "Last-Modified", date);
     if (etag != NULL)
         apr_table_setn(r->headers_out, "ETag", etag);
     apr_table_setn(r->headers_out, "Cache-Control", "private, no-store");
-    apr_table_setn(r->headers_out, "X-LTI-Roster-State", lti_roster_state_word(state_now(course)));
+    apr_table_setn(r->headers_out, "X-LTI-Roster-State", lti_roster_state_word(mod_lti_feed_state(course)));
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_set_content_type(r, LTI_NRPS_MEDIA_TYPE);
 }
@@ -344,11 +351,13 @@ static apr_status_t send_roster(int *answer, request_rec *r, lti_err_t *err)
     if (rv != APR_SUCCESS)
         return rv;
     url = roster_url(r, &query, query.after);
-    set_headers(r, course, url);
+    memset(&stream, 0, sizeof(stream));
+    stream.naming.platform = lti_platform_by_name(mod_lti_config_of(r->server)->platforms, course->platform);
+    stream.naming.template_text = mod_lti_config_remote_user(mod_lti_config_of_dir(r), stream.naming.platform);
+    set_headers(r, course, &stream.naming, url);
     *answer = ap_meets_conditions(r);
     if (*answer != OK)
         return APR_SUCCESS;
-    memset(&stream, 0, sizeof(stream));
     stream.course_key = course->key;
     stream.role = query.role != NULL ? lti_role_canonical(query.role, 0, NULL) : NULL;
     stream.is_limited = query.limit != 0;
@@ -387,49 +396,31 @@ int mod_lti_feed_roster(request_rec *r)
 
 /* --- sync ----------------------------------------------------------------------------------------------------------------- */
 
-static void set_time(json_t *object, const char *name, apr_time_t time, apr_pool_t *p)
+/* What to do about the reason; a newer release on another node may have written one that this one does not know. */
+static const char *advice_for(const char *error_name)
 {
-    apr_time_exp_t parts;
+    lti_code_t code = lti_err_by_name(error_name);
 
-    if (time <= 0 || apr_time_exp_gmt(&parts, time) != APR_SUCCESS) {
-        json_object_set_new(object, name, json_null());
-        return;
-    }
-    set_text(object, name,
-             apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                          parts.tm_min, parts.tm_sec));
-}
-
-static apr_status_t send_json(request_rec *r, const json_t *object, lti_err_t *err)
-{
-    const char *text = lti_json_text(object, r->pool);
-
-    if (text == NULL)
-        return lti_fail(err, LTI_E_INTERNAL, APR_ENOMEM, "no memory for an answer");
-    apr_table_setn(r->headers_out, "Cache-Control", "private, no-store");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
-    ap_set_content_type(r, "application/json");
-    ap_rputs(text, r);
-    ap_rputs("\n", r);
-    return APR_SUCCESS;
+    return code < LTI_E_COUNT ? lti_err_info(code)->admin : "";
 }
 
 static apr_status_t send_standing(request_rec *r, const lti_course_t *course, lti_err_t *err)
 {
     json_t *object = lti_json_own(json_object(), r->pool);
 
-    set_text(object, "course", course->key);
-    set_text(object, "state", lti_roster_state_word(state_now(course)));
+    mod_lti_feed_set_text(object, "course", course->key);
+    mod_lti_feed_set_text(object, "state", lti_roster_state_word(mod_lti_feed_state(course)));
     /* Due from when it was asked for until it ends: a run sets the next time as its last act. */
     json_object_set_new(object, "running", json_boolean(course->nrps_url != NULL && course->due_at <= mod_lti_store_now()));
     json_object_set_new(object, "version", json_integer(course->version));
     json_object_set_new(object, "active", json_integer(course->active));
-    set_time(object, "succeeded_at", course->succeeded_at, r->pool);
-    set_time(object, "due_at", course->due_at, r->pool);
+    mod_lti_feed_set_time(object, "succeeded_at", course->succeeded_at, r->pool);
+    mod_lti_feed_set_time(object, "due_at", course->due_at, r->pool);
     json_object_set_new(object, "failures", json_integer(course->failures));
     json_object_set_new(object, "error", course->error_name != NULL ? json_string(course->error_name) : json_null());
     json_object_set_new(object, "error_text", course->error_text != NULL ? json_string(course->error_text) : json_null());
-    return send_json(r, object, err);
+    json_object_set_new(object, "advice", course->error_name != NULL ? json_string(advice_for(course->error_name)) : json_null());
+    return mod_lti_feed_send_json(r, object, err);
 }
 
 static apr_status_t request_sync(request_rec *r, const mod_lti_feed_query_t *query, const lti_course_t *course, lti_err_t *err)
@@ -458,9 +449,9 @@ static apr_status_t request_sync(request_rec *r, const mod_lti_feed_query_t *que
         where = lti_http_add_query(where, "course", course->key, r->pool);
     apr_table_setn(r->headers_out, "Location", where);
     r->status = HTTP_ACCEPTED;
-    set_text(object, "course", course->key);
-    set_text(object, "state", "queued");
-    return send_json(r, object, err);
+    mod_lti_feed_set_text(object, "course", course->key);
+    mod_lti_feed_set_text(object, "state", "queued");
+    return mod_lti_feed_send_json(r, object, err);
 }
 
 static apr_status_t handle_sync(request_rec *r, lti_err_t *err)

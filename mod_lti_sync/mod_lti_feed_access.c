@@ -7,6 +7,7 @@
 
 #include "lti_db.h"
 #include "mod_lti_config.h"
+#include "mod_lti_feed.h"
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
 #include "mod_lti_store.h"
@@ -24,6 +25,20 @@ static apr_status_t read_limit(int *limit, const char *text, lti_err_t *err)
     return APR_SUCCESS;
 }
 
+/* .../roster/KEY says the same as .../roster?course=KEY. */
+static apr_status_t read_path(mod_lti_feed_query_t *query, request_rec *r, lti_err_t *err)
+{
+    const char *end_point = mod_lti_identity_end_point(r);
+
+    if (end_point == NULL || strncmp(end_point, MOD_LTI_FEED_ROSTER_OF, sizeof(MOD_LTI_FEED_ROSTER_OF) - 1) != 0)
+        return APR_SUCCESS;
+    if (query->course != NULL || query->context != NULL)
+        return lti_fail(err, LTI_E_PARAMETER_INVALID, APR_EINVAL, "the course is named by the path: leave course and context out");
+    query->course = end_point + sizeof(MOD_LTI_FEED_ROSTER_OF) - 1;
+    query->in_path = 1;
+    return APR_SUCCESS;
+}
+
 apr_status_t mod_lti_feed_read_query(mod_lti_feed_query_t *query, request_rec *r, lti_err_t *err)
 {
     const char *limit;
@@ -38,6 +53,8 @@ apr_status_t mod_lti_feed_read_query(mod_lti_feed_query_t *query, request_rec *r
     query->role = mod_lti_form_get(form, "role", &rv, err);
     query->after = mod_lti_form_get(form, "after", &rv, err);
     limit = mod_lti_form_get(form, "limit", &rv, err);
+    if (rv == APR_SUCCESS)
+        rv = read_path(query, r, err);
     if (rv != APR_SUCCESS)
         return rv;
     if (query->after != NULL && strlen(query->after) > LTI_ID_MAX)
@@ -80,6 +97,20 @@ static apr_status_t find_own(const char **key, request_rec *r, const mod_lti_fee
         return lti_fail(err, LTI_E_ROLE_REQUIRED, APR_EACCES, "a session of course %s asks for another course", launch->course_key);
     *key = launch->course_key;
     return APR_SUCCESS;
+}
+
+apr_status_t mod_lti_feed_own_course(const char **key, request_rec *r, lti_err_t *err)
+{
+    const lti_launch_t *launch;
+    apr_status_t rv;
+
+    *key = NULL;
+    if (mod_lti_config_of_dir(r)->roster_access_all == 1)
+        return APR_SUCCESS;
+    rv = check_session(&launch, r, err);
+    if (rv == APR_SUCCESS)
+        *key = launch->course_key;
+    return rv;
 }
 
 /* A course of a platform that this virtual host does not have is none of its business. */

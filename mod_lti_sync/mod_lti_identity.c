@@ -191,6 +191,7 @@ static void judge(mod_lti_identity_t *identity, request_rec *r, const lti_server
     identity->roster_state = standing_now(&course, now);
     identity->roster_size = course.active;
     identity->roster_time = course.succeeded_at;
+    identity->roster_version = course.version;
     if (result == LTI_SNAPSHOT_MEMBER)
         judge_member(identity, r, &member, now);
 }
@@ -221,6 +222,21 @@ static apr_status_t check_origin(request_rec *r, const lti_server_config_t *conf
     return mod_lti_origin_is_unsafe(r) ? mod_lti_origin_check(r, conf->base_url, err) : APR_SUCCESS;
 }
 
+/* What the launch did not say of sections and groups, the roster may know. */
+static void complete_names(mod_lti_identity_t *identity, request_rec *r)
+{
+    const char *sections, *groups;
+
+    if (identity->sections != NULL && identity->groups != NULL)
+        return;
+    mod_lti_identity_roster_names(&sections, &groups, r, identity);
+    identity->names_from_roster = 1;
+    if (identity->sections == NULL)
+        identity->sections = sections;
+    if (identity->groups == NULL)
+        identity->groups = groups;
+}
+
 /* What the roster and the rules of this directory make of the session. */
 static void weigh(mod_lti_identity_t *identity, request_rec *r, const lti_server_config_t *conf, apr_time_t now)
 {
@@ -233,6 +249,10 @@ static void weigh(mod_lti_identity_t *identity, request_rec *r, const lti_server
     judge(identity, r, conf, now);
     if (identity->standing == MOD_LTI_PRESENT)
         name_user(identity, r);
+    identity->sections = identity->session->launch.sections;
+    identity->groups = identity->session->launch.groups;
+    if (identity->platform->roster_names != LTI_NAMES_OFF && identity->standing == MOD_LTI_PRESENT)
+        complete_names(identity, r);
 }
 
 static const mod_lti_identity_t *resolve(request_rec *r)
@@ -324,6 +344,11 @@ const mod_lti_identity_t *mod_lti_identity_of(request_rec *r)
     }
     apply_rules(record, r);
     return record->identity;
+}
+
+void mod_lti_identity_forget(request_rec *r)
+{
+    mod_lti_identity_record(r)->identity = NULL;
 }
 
 const mod_lti_identity_t *mod_lti_identity_known(request_rec *r)

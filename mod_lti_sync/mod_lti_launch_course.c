@@ -39,7 +39,7 @@ typedef struct note_t {
 static note_t make_note(const lti_course_t *course, int on_launch, const lti_runtime_t *runtime, apr_pool_t *p)
 {
     const lti_hash_key_t key = {.a = (uint64_t)(uintptr_t)runtime, .b = 0};
-    const char *const texts[] = {course->platform, course->label, course->title, course->type, course->nrps_url};
+    const char *const texts[] = {course->platform, course->label, course->title, course->type, course->nrps_url, course->groups_url};
     const char *said = apr_pstrcat(p, course->key, on_launch ? "\n+" : "\n-", NULL);
     size_t i;
 
@@ -102,6 +102,7 @@ apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_se
                                  .title = launch->context_title,
                                  .type = launch->context_type,
                                  .nrps_url = launch->nrps_url,
+                                 .groups_url = launch->groups_url,
                                  .launched_at = now,
                                  .state = launch->nrps_url != NULL ? LTI_ROSTER_PENDING : LTI_ROSTER_NONE};
     note_t note = make_note(&course, on_launch, runtime, p);

@@ -132,12 +132,44 @@ void mod_lti_launch_refresh_keys(request_rec *r, const lti_platform_t *platform)
 
 /* --- jwks ----------------------------------------------------------------------------------------------------------------- */
 
+static apr_status_t note_keys(void *baton, const char *node, const char *jwks, const char *fingerprint, apr_time_t seen_at,
+                              lti_err_t *err)
+{
+    (void)node;
+    (void)fingerprint;
+    (void)seen_at;
+    (void)err;
+    APR_ARRAY_PUSH((apr_array_header_t *)baton, const char *) = jwks;
+    return APR_SUCCESS;
+}
+
+/* This node has just started and knows the other nodes' keys from the database only; NULL if that is silent. A platform that got a part of the keys would refuse the others for as
+ * long as it keeps them. */
+static const char *read_keys(request_rec *r, const lti_runtime_t *runtime)
+{
+    apr_array_header_t *others = apr_array_make(r->pool, 4, sizeof(const char *));
+    mod_lti_store_t store;
+    apr_status_t rv;
+
+    if (mod_lti_store_lookup_open(&store, mod_lti_config_of(r->server)->db_server, r->pool, NULL) != APR_SUCCESS)
+        return NULL;
+    rv = lti_db_nodes_each(store.db, mod_lti_store_now() - LTI_NODE_KEYS_FOR, note_keys, others, r->pool, NULL);
+    mod_lti_store_lookup_done(&store, rv != APR_SUCCESS);
+    return rv == APR_SUCCESS ? lti_toolkeys_merge(runtime->toolkeys, others, r->pool) : NULL;
+}
+
 int mod_lti_launch_jwks(request_rec *r)
 {
     const lti_runtime_t *runtime = mod_lti_config_of(r->server)->runtime;
-    const char *jwks = lti_toolkeys_union(runtime->keycache, runtime->toolkeys, r->pool);
-    apr_size_t size = strlen(jwks);
+    int shared = lti_toolkeys_is_shared(runtime->keycache, r->pool);
+    const char *jwks = r->method_number == M_GET && !shared ? read_keys(r, runtime) : NULL;
+    int known = shared || jwks != NULL;
+    apr_size_t size;
     lti_err_t err;
+
+    if (jwks == NULL)
+        jwks = lti_toolkeys_union(runtime->keycache, runtime->toolkeys, r->pool);
+    size = strlen(jwks);
 
     if (r->method_number != M_GET) {
         ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
@@ -146,7 +178,7 @@ int mod_lti_launch_jwks(request_rec *r)
     }
     ap_set_content_type(r, "application/json");
     ap_set_content_length(r, (apr_off_t)size);
-    apr_table_setn(r->headers_out, "Cache-Control", "max-age=3600");
+    apr_table_setn(r->headers_out, "Cache-Control", known ? "max-age=3600" : "no-store");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     ap_rwrite(jwks, (int)size, r);
     return OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Require lti-role, lti-context, lti-platform, lti-member. */
+/* Require lti-role, lti-context, lti-platform, lti-member, lti-section, lti-group. */
 #include "mod_lti_identity.h"
 
 #include <ap_expr.h>
@@ -10,6 +10,7 @@
 #include <http_request.h>
 #include <mod_auth.h>
 
+#include "lti_names.h"
 #include "mod_lti_identity_parts.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -135,6 +136,44 @@ static authz_status check_platform(request_rec *r, const char *line, const void 
     return check_words(r, parsed, platform_matches);
 }
 
+/* What the launch said counts; where it said nothing, the roster is asked, whatever LTISectionsFromRoster says: this place needs to know. */
+static authz_status check_names(request_rec *r, const void *parsed, int of_groups)
+{
+    const char *failure = NULL, *line, *word, *words, *sections, *groups;
+    authz_status answer;
+    const mod_lti_identity_t *identity = present(r, &answer);
+
+    if (identity == NULL)
+        return answer;
+    line = ap_expr_str_exec(r, parsed, &failure);
+    if (failure != NULL) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "LTI0651: a Require line cannot be evaluated: %s", failure);
+        return AUTHZ_GENERAL_ERROR;
+    }
+    words = of_groups ? identity->groups : identity->sections;
+    if (words == NULL && !identity->names_from_roster) {
+        mod_lti_identity_roster_names(&sections, &groups, r, identity);
+        words = of_groups ? groups : sections;
+    }
+    while (*(word = ap_getword_conf(r->pool, &line)) != '\0') {
+        if (lti_names_has(words, word, r->pool))
+            return AUTHZ_GRANTED;
+    }
+    return AUTHZ_DENIED;
+}
+
+static authz_status check_section(request_rec *r, const char *line, const void *parsed)
+{
+    (void)line;
+    return check_names(r, parsed, 0);
+}
+
+static authz_status check_group(request_rec *r, const char *line, const void *parsed)
+{
+    (void)line;
+    return check_names(r, parsed, 1);
+}
+
 static authz_status check_member(request_rec *r, const char *line, const void *parsed)
 {
     authz_status answer;
@@ -159,10 +198,14 @@ void mod_lti_require_register(apr_pool_t *p)
     static const authz_provider context = {check_context, parse_line};
     static const authz_provider platform = {check_platform, parse_line};
     static const authz_provider member = {check_member, parse_nothing};
+    static const authz_provider section = {check_section, parse_line};
+    static const authz_provider group = {check_group, parse_line};
 
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-role", AUTHZ_PROVIDER_VERSION, &role, AP_AUTH_INTERNAL_PER_CONF);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-context", AUTHZ_PROVIDER_VERSION, &context, AP_AUTH_INTERNAL_PER_CONF);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-platform", AUTHZ_PROVIDER_VERSION, &platform,
                               AP_AUTH_INTERNAL_PER_CONF);
+    ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-section", AUTHZ_PROVIDER_VERSION, &section, AP_AUTH_INTERNAL_PER_CONF);
+    ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-group", AUTHZ_PROVIDER_VERSION, &group, AP_AUTH_INTERNAL_PER_CONF);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "lti-member", AUTHZ_PROVIDER_VERSION, &member, AP_AUTH_INTERNAL_PER_CONF);
 }

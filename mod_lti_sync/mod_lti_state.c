@@ -370,7 +370,7 @@ apr_status_t mod_lti_state_load(lti_runtime_t *runtime, const lti_server_config_
     apr_array_header_t *keys = conf->key_files;
     const char *secret = conf->secret_file != NULL ? conf->secret_file->text : NULL;
     lti_bytes_t secrets[SECRETS_MAX];
-    lti_sealer_t *session = NULL, *state = NULL;
+    lti_sealer_t *session = NULL, *state = NULL, *token = NULL;
     int count = 0;
     apr_status_t rv = APR_SUCCESS;
 
@@ -393,10 +393,13 @@ apr_status_t mod_lti_state_load(lti_runtime_t *runtime, const lti_server_config_
     if (rv == APR_SUCCESS)
         rv = lti_sealer_create(&state, "state", secrets, count, pconf, err);
     if (rv == APR_SUCCESS)
+        rv = lti_sealer_create(&token, "token", secrets, count, pconf, err);
+    if (rv == APR_SUCCESS)
         rv = make_fingerprint(&runtime->fingerprint, secrets, count, pconf, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = load_legacy_secrets(runtime->server, pconf, ptemp, err);
     runtime->session_sealer = session;
     runtime->state_sealer = state;
+    runtime->token_sealer = token;
     return rv;
 }

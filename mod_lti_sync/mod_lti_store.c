@@ -9,6 +9,7 @@
 #include <apr_atomic.h>
 #include <apr_dbd.h>
 #include <apr_optional.h>
+#include <ap_mpm.h>
 #include <http_log.h>
 #include <mod_dbd.h>
 
@@ -23,12 +24,22 @@ APLOG_USE_MODULE(lti_sync);
 #define REST_AFTER_FAILURE apr_time_from_sec(5)
 #define SILENCE_MAX apr_time_from_msec(250)
 #define WAIT_FOR_PLACE apr_time_from_sec(3)
+#define WRITERS_SILENCE_MAX apr_time_from_sec(2)
+#define SILENT_AFTER_SECONDS 5
+#define REOPEN_SECONDS 2
 
 /* Of this process: how many threads wait for the database on behalf of look-ups, how many look-ups it ended, and until when none
  * may ask (seconds, so that it fits an atomic). */
 static volatile apr_uint32_t lookups_waiting;
 static volatile apr_uint32_t lookups_ended;
 static volatile apr_uint32_t resting_until;
+/* The same for all other loans of request threads, and when the last of them began alone or ended: an atomic of seconds. */
+static volatile apr_uint32_t loans_inside;
+static volatile apr_uint32_t loans_ended;
+static volatile apr_uint32_t loans_moved_at;
+static volatile apr_uint32_t loans_probed_at;
+static volatile apr_uint32_t silence_told;
+static volatile apr_uint32_t reopened_at; /* seconds */
 /* The tables are known to be there: the first launch may come before the watch thread's first turn. */
 static volatile apr_uint32_t schema_is_there;
 
@@ -98,7 +109,24 @@ static mod_lti_turn_t *take_turn(mod_lti_turn_t *turn)
 
 /* --- loans --------------------------------------------------------------------------------------------------------------------- */
 
-apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
+/* A database file that was mended is open in its old state. Not more often than each few seconds: the memory of what was opened goes with the connection only. And not where the
+ * connection has statements of others, which would be lost. */
+static void reopen(lti_db_t *db, ap_dbd_t *rec, apr_pool_t *p)
+{
+    apr_uint32_t now = (apr_uint32_t)apr_time_sec(apr_time_now()), before = apr_atomic_read32(&reopened_at);
+    apr_dbd_t *fresh;
+
+    if ((rec->prepared != NULL && apr_hash_count(rec->prepared) != 0) || now - before < REOPEN_SECONDS)
+        return;
+    fresh = lti_db_reopen(db, p);
+    if (fresh == NULL)
+        return;
+    rec->handle = fresh;
+    apr_atomic_set32(&reopened_at, now);
+    apr_atomic_set32(&schema_is_there, 0);
+}
+
+static apr_status_t borrow(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
 {
     APR_OPTIONAL_FN_TYPE(ap_dbd_open) *open_connection = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     ap_dbd_t *rec = open_connection != NULL ? open_connection(p, s) : NULL;
@@ -108,10 +136,13 @@ apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_
     store->rec = rec;
     store->server = s;
     store->turn = NULL;
+    store->counted = 0;
     if (rec == NULL)
         return lti_fail(err, LTI_E_STORE, APR_EGENERAL,
                         "mod_dbd has no connection to the database; its own message stands above in the error log");
     rv = lti_db_wrap(&store->db, rec->driver, rec->handle, rec->pool, err);
+    if (rv == APR_SUCCESS)
+        reopen(store->db, rec, p);
     if (rv == APR_SUCCESS && apr_atomic_read32(&schema_is_there) == 0) {
         rv = lti_schema_ensure(store->db, p, err);
         if (rv == APR_SUCCESS)
@@ -121,6 +152,97 @@ apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_
         mod_lti_store_close(store);
     return rv;
 }
+
+/* --- a database that is silent ------------------------------------------------------------------------------------------- */
+
+/* Drivers know no time limit of their own: a thread whose connection hangs is lost until it breaks. So at most half of the threads may wait for the database: the others
+ * go on serving those who need none. */
+static apr_uint32_t places_for_loans(void)
+{
+    static apr_uint32_t places;
+    int threads = 0;
+
+    if (places == 0) {
+        if (ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || threads < 2)
+            threads = 2;
+        places = (apr_uint32_t)threads / 2;
+    }
+    return places;
+}
+
+static apr_uint32_t seconds_now(void)
+{
+    return (apr_uint32_t)apr_time_sec(apr_time_now());
+}
+
+/* Those inside have been waiting for seconds. Now and then somebody has to try all the same: the next connection may be a good one. */
+static int is_silent(void)
+{
+    apr_uint32_t now = seconds_now(), probed = apr_atomic_read32(&loans_probed_at);
+
+    if (apr_atomic_read32(&loans_inside) == 0 || now - apr_atomic_read32(&loans_moved_at) < SILENT_AFTER_SECONDS)
+        return 0;
+    return now - probed < SILENT_AFTER_SECONDS || apr_atomic_cas32(&loans_probed_at, now, probed) != probed;
+}
+
+static int enter(void)
+{
+    apr_time_t heard = apr_time_now();
+    apr_uint32_t ended = apr_atomic_read32(&loans_ended);
+
+    while (!is_silent()) {
+        apr_uint32_t inside = apr_atomic_read32(&loans_inside);
+
+        if (inside < places_for_loans()) {
+            if (inside == 0)
+                apr_atomic_set32(&loans_moved_at, seconds_now());
+            if (apr_atomic_cas32(&loans_inside, inside + 1, inside) == inside)
+                return 1;
+            continue;
+        }
+        if (apr_atomic_read32(&loans_ended) != ended) {
+            ended = apr_atomic_read32(&loans_ended);
+            heard = apr_time_now();
+        } else if (apr_time_now() - heard > WRITERS_SILENCE_MAX) {
+            return 0;
+        }
+        apr_sleep(apr_time_from_msec(1));
+    }
+    return 0;
+}
+
+static void depart(void)
+{
+    apr_atomic_set32(&loans_moved_at, seconds_now());
+    apr_atomic_set32(&silence_told, 0);
+    apr_atomic_inc32(&loans_ended);
+    apr_atomic_dec32(&loans_inside);
+}
+
+apr_status_t mod_lti_store_open(mod_lti_store_t *store, server_rec *s, apr_pool_t *p, lti_err_t *err)
+{
+    apr_status_t rv;
+
+    if (!enter()) {
+        *store = (mod_lti_store_t){.server = s};
+        if (apr_atomic_xchg32(&silence_told, 1) == 0)
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
+                         "LTI0590: the database is silent: %u requests of this process wait for it, others that need it are "
+                         "refused until it answers. Give its "
+                         "connections time limits (DBDParams)",
+                         apr_atomic_read32(&loans_inside));
+        return lti_fail(err, LTI_E_STORE_BUSY, APR_EAGAIN,
+                        "other requests wait for the database already, and none of them is answered");
+    }
+    rv = borrow(store, s, p, err);
+    if (rv == APR_SUCCESS)
+        store->counted = 1;
+    else
+        depart();
+    return rv;
+}
+
+/* --- giving back --------------------------------------------------------------------------------------------------------- */
 
 void mod_lti_store_close(mod_lti_store_t *store)
 {
@@ -133,6 +255,9 @@ void mod_lti_store_close(mod_lti_store_t *store)
     if (store->turn != NULL)
         pthread_mutex_unlock(&store->turn->mutex);
     store->turn = NULL;
+    if (store->counted)
+        depart();
+    store->counted = 0;
 }
 
 /* The turn comes first: mod_dbd then lends the connection that the last one gave back, whose cache still knows what it wrote. */
@@ -189,7 +314,7 @@ apr_status_t mod_lti_store_lookup_open(mod_lti_store_t *store, server_rec *s, ap
         return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "the database failed within the last seconds");
     if (!take_place())
         return lti_fail(err, LTI_E_ROSTER_UNAVAILABLE, APR_EAGAIN, "other requests wait for the database already");
-    rv = mod_lti_store_open(store, s, p, err);
+    rv = borrow(store, s, p, err);
     if (rv != APR_SUCCESS)
         mod_lti_store_lookup_done(store, 1);
     return rv;
@@ -217,7 +342,7 @@ static lti_db_t *engine_acquire(void *baton, lti_err_t *err)
     engine_store_t *engine = baton;
 
     apr_pool_clear(engine->pool);
-    return mod_lti_store_open(&engine->loan, engine->server, engine->pool, err) == APR_SUCCESS ? engine->loan.db : NULL;
+    return borrow(&engine->loan, engine->server, engine->pool, err) == APR_SUCCESS ? engine->loan.db : NULL;
 }
 
 static void engine_release(void *baton, lti_db_t *db)

@@ -5,7 +5,7 @@
  *   configuration   1 directives fill server and directory configurations (mod_lti_config)
  *                   2 check_config: defaults, cross-checks, key files; all that `apachectl -t` can find
  *   start, reload   3 post_config, parent, root: keys and secret (mod_lti_state)
- *                   4 one anonymous shared segment: kick word | turn | mailbox | key sets | surplus | who may | rosters
+ *                   4 one anonymous shared segment; rosters of the generation before are taken over (mod_lti_segment)
  *                   5 base URLs and the runtime for every virtual host
  *                   6 the watchdog's callback (mod_lti_watch)
  *   each child      7 child_init: what threads of this process share
@@ -14,7 +14,6 @@
  * Nothing transient may fail in 3 to 6: an error there ends a running server at a reload. No database, no network before 7.
  */
 #include <httpd.h>
-#include <apr_shm.h>
 #include <apr_strings.h>
 #include <http_config.h>
 #include <http_core.h>
@@ -25,13 +24,9 @@
 #include <http_ssl.h>
 #include <mpm_common.h>
 
-#include "lti_admission.h"
 #include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_keys.h"
-#include "lti_mailbox.h"
-#include "lti_snapshot.h"
-#include "lti_surplus.h"
 #include "mod_lti_config.h"
 #include "mod_lti_environment.h"
 #include "mod_lti_feed.h"
@@ -40,15 +35,10 @@
 #include "mod_lti_page.h"
 #include "mod_lti_paths.h"
 #include "mod_lti_response.h"
+#include "mod_lti_segment.h"
 #include "mod_lti_state.h"
 #include "mod_lti_store.h"
 #include "mod_lti_watch.h"
-
-/* More than fit are never lost (lti_admission.h). */
-#define DEPLOYMENTS_MAX 8192
-#define ENDED_MAX 8192
-
-#define KICK_BYTES 64 /* a cache line of its own: every launch writes it */
 
 static void register_hooks(apr_pool_t *p);
 
@@ -71,42 +61,6 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, 
     if (all_platforms->nelts > 0 && mod_lti_state_check(mod_lti_config_of(s), ptemp, s) > 0)
         verdict = HTTP_INTERNAL_SERVER_ERROR;
     return verdict;
-}
-
-static apr_status_t make_segment(lti_runtime_t *runtime, const lti_server_config_t *conf, apr_pool_t *pconf, lti_err_t *err)
-{
-    int platforms = all_platforms->nelts;
-    apr_size_t key_bytes = lti_keycache_size(platforms), surplus_bytes = lti_surplus_size(LTI_SURPLUS_SLOTS);
-    apr_size_t mail_bytes = lti_mailbox_size(), admission_bytes = lti_admission_size(platforms, DEPLOYMENTS_MAX, ENDED_MAX);
-    apr_size_t roster_bytes = (apr_size_t)conf->shared_memory;
-    apr_shm_t *segment = NULL;
-    char *at;
-    apr_status_t rv = apr_shm_create(&segment, KICK_BYTES + mod_lti_store_turn_size() + mail_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes, NULL, pconf);
-
-    if (rv != APR_SUCCESS)
-        return lti_fail(err, LTI_E_CONFIG, rv,
-                        "%" APR_INT64_T_FMT " bytes of shared memory are not to be had: lower LTISharedMemory",
-                        conf->shared_memory);
-    at = apr_shm_baseaddr_get(segment);
-    runtime->kick = (volatile apr_uint32_t *)(void *)at;
-    *runtime->kick = 0;
-    at += KICK_BYTES;
-    runtime->turn = conf->db_is_sqlite ? mod_lti_store_turn_format(at) : NULL;
-    at += mod_lti_store_turn_size();
-    rv = lti_mailbox_format(&runtime->mailbox, at, mail_bytes, pconf, err);
-    at += mail_bytes;
-    if (rv == APR_SUCCESS)
-        rv = lti_keycache_create(&runtime->keycache, at, key_bytes, platforms, pconf, err);
-    at += key_bytes;
-    if (rv == APR_SUCCESS)
-        rv = lti_surplus_format(&runtime->surplus, at, surplus_bytes, pconf, err);
-    at += surplus_bytes;
-    if (rv == APR_SUCCESS)
-        rv = lti_admission_format(&runtime->admission, at, admission_bytes, platforms, DEPLOYMENTS_MAX, ENDED_MAX, pconf, err);
-    at += admission_bytes;
-    if (rv == APR_SUCCESS)
-        rv = lti_snapshot_format(&runtime->snapshot, at, roster_bytes, pconf, err);
-    return rv;
 }
 
 /*
@@ -189,14 +143,18 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
     lti_err_t err;
 
     (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || all_platforms == NULL || all_platforms->nelts == 0)
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
+    if (all_platforms == NULL || all_platforms->nelts == 0) {
+        mod_lti_segment_give_up();
+        return OK;
+    }
     runtime = apr_pcalloc(pconf, sizeof(*runtime));
     runtime->server = main_server;
     runtime->node = apr_psprintf(pconf, "%s:%" APR_PID_T_FMT, main_server->server_hostname, getpid());
     runtime->node_name = name_of_node(main_server, conf, pconf);
     if (lti_http_init(&err) != APR_SUCCESS || mod_lti_state_load(runtime, conf, pconf, ptemp, &err) != APR_SUCCESS ||
-        make_segment(runtime, conf, pconf, &err) != APR_SUCCESS ||
+        mod_lti_segment_make(runtime, conf, all_platforms, ptemp, &err) != APR_SUCCESS ||
         mod_lti_watch_setup(runtime, all_platforms, pconf, &err) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, err.status, main_server, "LTI0001: %s", err.text);
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -265,6 +223,7 @@ static int handler(request_rec *r)
     } end_points[] = {
         {"login", mod_lti_launch_login},   {"launch", mod_lti_launch_launch}, {"jwks", mod_lti_launch_jwks},
         {"logout", mod_lti_launch_logout}, {"roster", mod_lti_feed_roster},   {"sync", mod_lti_feed_sync},
+        {"events", mod_lti_feed_events},   {"courses", mod_lti_feed_courses},
     };
     const char *name = mod_lti_identity_end_point(r);
     lti_err_t err;
@@ -278,6 +237,8 @@ static int handler(request_rec *r)
         if (strcmp(name, end_points[i].name) == 0)
             return end_points[i].answer(r);
     }
+    if (strncmp(name, MOD_LTI_FEED_ROSTER_OF, sizeof(MOD_LTI_FEED_ROSTER_OF) - 1) == 0)
+        return mod_lti_feed_roster(r);
     lti_fail(&err, LTI_E_NOT_FOUND, APR_NOTFOUND, "there is no such end point");
     return mod_lti_page_refuse(r, "LTI0003", &err);
 }

@@ -103,6 +103,17 @@ static void log_run(const watch_t *watch, const lti_event_t *event)
     }
 }
 
+/* Loudly while the roster moves, so that it is seen; not with each run that finds everything as it was. */
+static void log_remarks(const watch_t *watch, const lti_event_t *event)
+{
+    const lti_applied_t *applied = event->applied;
+    int moves = applied->joined + applied->changed + applied->left + applied->returned > 0;
+
+    ap_log_error(APLOG_MARK, moves ? APLOG_WARNING : APLOG_INFO, 0, watch->runtime->server,
+                 "LTI0570: the roster of course %s (%s, context %s) was taken, though it is odd: %s", event->course->key, event->course->platform,
+                 event->course->context_id, event->remarks);
+}
+
 static void on_event(void *baton, const lti_event_t *event)
 {
     const watch_t *watch = baton;
@@ -113,11 +124,16 @@ static void on_event(void *baton, const lti_event_t *event)
     case LTI_EVENT_RUN_FAILED:
     case LTI_EVENT_RUN_HELD:
         log_run(watch, event);
+        if (event->remarks != NULL)
+            log_remarks(watch, event);
         break;
     case LTI_EVENT_SNAPSHOT_FULL:
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                      "LTI0304: shared memory for rosters is full, requests ask the database instead: %s",
                      event->err != NULL ? event->err->text : "raise LTISharedMemory");
+        break;
+    case LTI_EVENT_SNAPSHOT_FILLING:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "LTI0632: shared memory for rosters is filling up: %s", event->err->text);
         break;
     case LTI_EVENT_ADMISSION_FULL:
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
@@ -136,6 +152,9 @@ static void on_event(void *baton, const lti_event_t *event)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
                      "LTI0305: the database does not answer, rosters are not refreshed until it does: %s. %s",
                      event->err != NULL ? event->err->text : "no details", lti_err_info(LTI_E_STORE)->admin);
+        break;
+    case LTI_EVENT_PLATFORM_PAUSED:
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0530: platform %s; all of its courses wait until then, on all nodes", event->err->text);
         break;
     case LTI_EVENT_STORE_UP:
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0306: the database answers again");
@@ -162,9 +181,11 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .toolkeys = watch->runtime->toolkeys,
         .snapshot = watch->runtime->snapshot,
         .admission = watch->runtime->admission,
+        .bell = watch->runtime->bell,
         .keycache = watch->runtime->keycache,
         .node_name = watch->runtime->node_name,
         .fingerprint = watch->runtime->fingerprint,
+        .sealer = watch->runtime->token_sealer,
         .transport = lti_http_transport(watch->client),
         .store = mod_lti_store_engine(conf->db_server, watch->pool),
         .now = mod_lti_store_now,

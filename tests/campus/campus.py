@@ -15,6 +15,7 @@ As a library: `campus = Campus(tool_base="http://localhost:8080"); campus.start(
     malformed  True: JSON that is none
     html       True: a login page with status 200
     empty, next, loop    (nrps) no members; a next link to that address; a next link to the page itself
+    act        a function that spoils the answer or its sending (see campus_faults)
     after, times         skip so many requests first; take effect so many times
 """
 import argparse
@@ -29,6 +30,7 @@ import urllib.parse
 from collections import namedtuple
 from http.server import BaseHTTPRequestHandler
 
+import campus_families as families
 import campus_pages as pages
 import campus_protocol as protocol
 import campus_storage as storage
@@ -79,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self, body):
         path, _, query = self.path.partition("?")
         campus = self.campus
+        if campus.family is not None:
+            path = campus.family.inner(path)
         campus.log.append(Logged(self.command, path, query, self.headers, body, time.time()))
         endpoint = path.split("/")[1]
         fault = campus.fault_for(endpoint)
@@ -99,9 +103,15 @@ class Handler(BaseHTTPRequestHandler):
             answer = Answer(200, pages.message("Campus", "Please sign in.").encode())
         elif fault.get("malformed"):
             answer.body = answer.body[:-3] + b",,}"
-        self.send(answer, fault.get("truncate", False))
+        if "act" in fault:
+            answer = fault["act"](self, answer)
+        if answer is not None:
+            self.send(answer, fault.get("truncate", False))
 
     def answer(self, endpoint, path, query, body, fault):
+        refusal = self.campus.family and self.campus.family.refuse(endpoint, self.headers)
+        if refusal:
+            return refusal
         try:
             if self.command == "POST":
                 sort = self.headers.get("Content-Type", "").split(";")[0].strip()
@@ -122,6 +132,7 @@ class Handler(BaseHTTPRequestHandler):
             "jwks": lambda *_: protocol.json_answer(self.campus.keys.key_set()),
             "auth": self.auth,
             "token": lambda *_: protocol.token(self.campus, form) if self.command == "POST" else Answer(405),
+            "groups": lambda *_: self.groups(path, query, form),
             "nrps": lambda *_: protocol.nrps(self.campus, path[len("/nrps/") :], query, self.headers, fault),
         }.get(endpoint)
         if route is None:
@@ -186,6 +197,11 @@ class Handler(BaseHTTPRequestHandler):
             address = login_url + ("&" if "?" in login_url else "?") + urllib.parse.urlencode(parameters)
             return Answer(302, b"", headers=[("Location", address), ("Cache-Control", "no-store")])
         return self.page(pages.auto_form(login_url, parameters, "Opening the tool"))
+
+    def groups(self, path, query, form):
+        if self.campus.groups is None:
+            return Answer(404)
+        return self.campus.groups.serve(path[len("/groups/") :], query, self.headers, form, protocol.json_answer)
 
     def auth(self, path, form):
         try:
@@ -256,8 +272,11 @@ class Campus:
         self.nrps_granted = True  # whether tokens get its scope
         self.list_inactive = False
         self.faults = {}
+        self.family = None  # see play()
+        self.groups = None  # see campus_groups
         self.forge_signature = False
         self.storage, self.manners = None, ""  # see campus_storage
+        self.clock = 0  # seconds that it is ahead, when the tool's is
         self.hints_once = True  # as Moodle and Canvas have it
         self.auth_error = None  # an OAuth error code: what every login ends with
         # hooks
@@ -290,6 +309,11 @@ class Campus:
                 server.shutdown()
             server.server_close()
             server.close_all()
+
+    def play(self, name):
+        """From now on it behaves like a platform of that family (see campus_families); returns it."""
+        self.family = families.FAMILIES[name](self)
+        return self
 
     def fault_for(self, endpoint):
         with self._lock:
@@ -333,6 +357,9 @@ class Campus:
             query["method"] = method
         return f"{self.issuer}/open?{urllib.parse.urlencode(query)}"
 
+    def now(self):
+        return time.time() + self.clock
+
     def requests(self, endpoint):
         """What was asked of an end point, in order."""
         return [entry for entry in self.log if entry.path.split("/")[1] == endpoint]
@@ -346,9 +373,12 @@ def main():
     options.add_argument("--host", default="127.0.0.1", help="address to listen at")
     options.add_argument("--name", default="localhost", help="host name in addresses")
     options.add_argument("--seed", choices=sorted(SEEDS), default="demo")
+    options.add_argument("--family", choices=sorted(families.FAMILIES), help="play a platform of this family")
     options.add_argument("--verbose", action="store_true", help="log requests")
     chosen = options.parse_args()
     campus = Campus(chosen.tool, chosen.port, chosen.host, chosen.name, chosen.seed, chosen.tool_path, chosen.verbose)
+    if chosen.family:
+        campus.play(chosen.family)
     campus.start()
     print(f"campus: {campus.issuer}/ client id {campus.tool.client_id}, deployment {campus.tool.deployment_id}", flush=True)
     done = threading.Event()

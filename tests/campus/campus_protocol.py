@@ -175,6 +175,10 @@ def id_token_claims(campus, hint, document_target, nonce):
         },
         LTI + "custom": dict(link.custom, login=person.login),
     }
+    if campus.groups is not None:
+        campus.groups.add_claims(claims, person, course)
+    if campus.family is not None:
+        return campus.family.claims(claims, person, course, enrolment)
     if campus.nrps_claim:
         claims[NRPS_CLAIM] = {"context_memberships_url": f"{campus.issuer}/nrps/{course.id}", "service_versions": ["2.0"]}
     return claims
@@ -236,13 +240,14 @@ def check_assertion(campus, assertion):
         claims = json.loads(token.payload)
     except (jws.InvalidJWSSignature, ValueError) as error:
         raise TokenError("invalid_client", "the assertion's signature is wrong") from error
-    now = time.time()
+    now = campus.now()
     for name in ("iat", "exp"):
         if not isinstance(claims.get(name), int):
             raise TokenError("invalid_client", f"{name} must be a number")
     if claims.get("iss") != campus.tool.client_id or claims.get("sub") != campus.tool.client_id:
         raise TokenError("invalid_client", "iss and sub must be the client id")
-    if claims.get("aud") not in (campus.token_url, [campus.token_url]):
+    audience = campus.token_url if campus.family is None else campus.family.audience
+    if audience is not None and claims.get("aud") not in (audience, [audience]):
         raise TokenError("invalid_client", "aud must be the token end point")
     if not now - 300 <= claims["iat"] <= now + 30 or not now < claims["exp"] <= claims["iat"] + 300:
         raise TokenError("invalid_client", "iat and exp do not fit")
@@ -260,16 +265,25 @@ def token(campus, form):
         if form.get("client_assertion_type") != ASSERTION_TYPE or not form.get("client_assertion"):
             raise TokenError("invalid_request", "a client assertion is needed")
         claims = check_assertion(campus, form["client_assertion"])
-        granted = [scope for scope in form.get("scope", "").split(" ") if scope == NRPS_SCOPE and campus.nrps_granted]
+        asked = form.get("scope", "").split(" ")
+        granted = [scope for scope in asked if scope == NRPS_SCOPE and campus.nrps_granted]
+        if campus.family is not None:
+            granted = campus.family.granted(asked)
+        if campus.groups is not None:
+            granted += campus.groups.scopes(asked)
         if not granted:
             raise TokenError("invalid_scope", "no scope that this tool may have was asked for")
     except TokenError as error:
         code, description = error.args
+        if campus.family is not None:
+            return campus.family.token_error(code, description)
         return json_answer({"error": code, "error_description": description}, 400)
     value = secrets.token_urlsafe(32)
     with campus.state.lock:
         campus.assertions.append(claims)
-        campus.tokens[value] = (time.time() + TOKEN_LIFETIME, granted)
+        campus.tokens[value] = (campus.now() + TOKEN_LIFETIME, granted)
+    if campus.family is not None:
+        return campus.family.token_answer(value, TOKEN_LIFETIME, granted)
     return json_answer({"access_token": value, "token_type": "Bearer", "expires_in": TOKEN_LIFETIME, "scope": " ".join(granted)})
 
 
@@ -302,9 +316,11 @@ def _number(text):
 
 
 def nrps(campus, course_id, query, headers, fault):
+    if campus.family is not None:
+        return campus.family.roster(course_id, query, headers)
     bearer = headers.get("Authorization", "")
     expires_at, scopes = campus.tokens.get(bearer[len("Bearer ") :], (0, []))
-    if not bearer.startswith("Bearer ") or expires_at < time.time() or NRPS_SCOPE not in scopes:
+    if not bearer.startswith("Bearer ") or expires_at < campus.now() or NRPS_SCOPE not in scopes:
         return _refuse(401, "Unauthorized")
     # Moodle compares the header as one literal string; so does the campus.
     if headers.get("Accept") != NRPS_TYPE:
@@ -314,6 +330,8 @@ def nrps(campus, course_id, query, headers, fault):
         form = parse_form(query)
     except (KeyError, ValueError):
         return _refuse(404, "Not Found")
+    if campus.groups is not None and campus.groups.refuses(course, form):
+        return _refuse(400, campus.groups.refuses(course, form))
     people = [item for item in campus.state.roster(course) if item[1].status == "Active" or campus.list_inactive]
     limit, offset = _number(form.get("limit", "")), _number(form.get("offset", ""))
     size = min(size for size in (limit, campus.page_cap, len(people) or 1) if size > 0)
@@ -322,6 +340,10 @@ def nrps(campus, course_id, query, headers, fault):
     following = f"{url}?limit={size}&offset={offset + size}" if offset + size < len(people) else None
 
     members = [member(campus, person, enrolment) for person, enrolment in page]
+    if campus.groups is not None:
+        for value, (person, _) in zip(members, page):
+            campus.groups.add_member(value, person, form)
+        following = following and following + campus.groups.kept(form)
     if fault.get("empty"):
         members, following = [], None
     following = fault.get("next", following)

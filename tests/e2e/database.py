@@ -103,6 +103,14 @@ class PostgreSQL(Server):
     def directives(self, name):
         return f'DBDriver pgsql\nDBDParams "host={self.root} dbname={name} user=postgres connect_timeout=5"'
 
+    @property
+    def socket(self):
+        return self.root / ".s.PGSQL.5432"
+
+    def directives_by_port(self, name, port):
+        """For a relay that leads to the socket."""
+        return f'DBDriver pgsql\nDBDParams "host=127.0.0.1 port={port} dbname={name} user=postgres connect_timeout=5"'
+
     def execute(self, name, sql):
         return self.run(self.bin / "psql", "-h", self.root, "-U", "postgres", "-d", name, "-AtqX", "-F", "\t", "-c", sql)
 
@@ -135,7 +143,15 @@ class MariaDB(Server):
         return name
 
     def directives(self, name):
-        return f"DBDriver mysql\nDBDParams sock={self.root}/sock,dbname={name},user=root"
+        return f"DBDriver mysql\nDBDParams sock={self.socket},dbname={name},user=root"
+
+    @property
+    def socket(self):
+        return self.root / "sock"
+
+    def directives_by_port(self, name, port):
+        """For a relay that leads to the socket."""
+        return f"DBDriver mysql\nDBDParams host=127.0.0.1,port={port},dbname={name},user=root"
 
     def execute(self, name, sql):
         return self.run(self.client, "--no-defaults", "--user=root", f"--socket={self.root}/sock", "--default-character-set=utf8mb4", "-NBr", name, "-e", sql)

@@ -48,6 +48,7 @@ def site(make_shared_stage):
     if (first.httpd.root / "state/secret").exists():
         shutil.copy(first.httpd.root / "state/secret", second.httpd.root / "state/secret")
     second.start()
+    first.launch("ada")  # now the tables are there, however slow the machine
     first.other = other
     yield first, second
     other.stop()

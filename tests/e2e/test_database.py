@@ -165,7 +165,7 @@ def test_tables_that_were_lost_are_made_anew(stage):
     stage.httpd.allow_log(FAULTS)
     people = dropped_and_promoted(stage)
     tables = ("lti_context", "lti_sync", "lti_member", "lti_staging", "lti_nonce", "lti_launch", "lti_schema",
-              "lti_deployment", "lti_revocation", "lti_node", "lti_old_launch")
+              "lti_deployment", "lti_revocation", "lti_node", "lti_old_launch", "lti_event", "lti_token", "lti_pace")
     for table in tables:
         stage.httpd.store.execute(f"DROP TABLE {table}")
     wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches", 30, 0.5)
@@ -176,3 +176,44 @@ def test_tables_that_were_lost_are_made_anew(stage):
     rosa = stage.launch("rosa")
     stage.campus.state.drop("BIO1", "rosa")
     wait_for(lambda: stage.status(rosa) == (403, "member-left"), "the drop", 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["read-only", "garbage"])
+def test_a_file_that_is_mended_needs_no_reload(make_stage, fault):
+    """SQLite's connections keep what they saw of the file when they were made: new ones are made as soon as it may be well again."""
+    if database.KIND != "sqlite3":
+        pytest.skip("a file is SQLite's")
+    stage = make_stage().configure(pace="LTISyncInterval 1h")
+    stage.httpd.allow_log(FAULTS)
+    file = stage.httpd.store.file
+    if fault == "garbage":
+        file.write_bytes(b"This is no database. " * 1000)
+        file.chmod(0o666)
+    else:
+        stage.start()
+        stage.httpd.stop()
+        for name in file.parent.iterdir():
+            name.chmod(0o444)
+        file.parent.chmod(0o555)
+    if stage.started:
+        stage.httpd.start()
+    else:
+        stage.start()
+
+    def launched():
+        return Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status
+
+    for _ in range(8):  # connections of several processes
+        assert launched() == 503
+    stage.httpd.wait_log("LTI0305")
+    file.parent.chmod(0o755)
+    if fault == "garbage":
+        file.unlink()
+    else:
+        for name in file.parent.iterdir():
+            name.chmod(0o644)
+    wait_for(lambda: launched() == 303, "launches", 15, 0.2)
+    wait_for(lambda: all(launched() == 303 for _ in range(12)), "launches in all processes", 30, 0.2)
+    stage.httpd.wait_log("LTI0306")
+    stage.wait_roster(stage.launch("ada"))

@@ -72,7 +72,9 @@ def test_two_logins_at_once_in_one_browser(still, browser):
 
 
 def test_key_set_shows_public_keys_only(still, browser):
+    """SPEC Y-20."""
     answer = browser.get(still.url("/lti/jwks"))
+    assert answer.header("Cache-Control") == "max-age=3600"
     assert answer.status == 200 and answer.header("Content-Type").split(";")[0] == "application/json"
     keys = answer.json()["keys"]
     assert keys

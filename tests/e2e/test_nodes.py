@@ -19,6 +19,8 @@ def nodes(make_shared_stage):
         stage.configure(pace="LTISync Off", platform=stage.httpd.platform_block(LTIDeployment="ask"), database=first.httpd.database)
         stage.httpd.expect_log(r"LTI0311: node .* uses another secret than this node .* Copy one LTISecretFile")
         stage.start()
+        stage.first_kids = kids(stage)
+        wait_for(lambda: rows(first), "the first node to tell of itself")
     return first, second
 
 
@@ -35,7 +37,9 @@ def complaints(stage):
 
 
 def test_each_serves_the_keys_of_all(nodes):
+    """SPEC Y-21, on several nodes."""
     first, second = nodes
+    assert len(first.first_kids) == 1 and len(second.first_kids) == 2, "complete from a node's first answer on: platforms keep what they get"
     wait_for(lambda: len(kids(first)) == len(kids(second)) == 2, "the keys of both", 10)
     assert set(kids(first)) == set(kids(second)) and kids(first)[0] != kids(second)[0], "the own one first"
     for key in Browser().get(first.url("/lti/jwks")).json()["keys"]:

@@ -37,6 +37,7 @@ def test_first_run_brings_people_who_never_launched(make_stage, cap, short):
 
 
 def test_applications_show_the_class_list(stage):
+    """SPEC N-49."""
     browser = stage.launch("zoe")
     stage.wait_roster(browser)
     for path in ("/app/", "/cgi/class.cgi"):
@@ -156,6 +157,7 @@ def test_student_who_is_enrolled_again_comes_back_with_a_new_launch(quiet):
 
 
 def test_inactive_status_counts_as_left(quiet):
+    """SPEC N-44."""
     zoe, ada = quiet.launch("zoe"), quiet.launch("ada")
     quiet.wait_roster(ada)
     quiet.campus.list_inactive = True
@@ -204,7 +206,7 @@ def test_live_roster_can_be_switched_off(make_stage):
 
 
 def test_launch_decides_until_the_roster_changes_its_mind(quiet):
-    """A Moodle teaching assistant launches as one and is listed as a learner; only a change between two rosters overrides."""
+    """SPEC N-46. A Moodle teaching assistant launches as one and is listed as a learner; only a change between two rosters overrides."""
     grace_id = quiet.campus.state.person("grace").id
     listed = {"roles": ["Learner"]}
     quiet.campus.tamper_member = lambda member: dict(member, **listed) if member["user_id"] == grace_id else member
@@ -313,6 +315,7 @@ def test_failed_second_walk_removes_nobody_and_keeps_the_joins(quiet):
 
 
 def test_broken_later_page_changes_nothing(quiet):
+    """SPEC N-41."""
     campus = quiet.campus
     campus.page_cap = 4
     ada = quiet.launch("ada")
@@ -449,7 +452,7 @@ def test_platform_that_is_down_keeps_the_roster_and_is_asked_again(stage):
 
 
 def test_token_goes_to_its_own_origin_only(quiet):
-    """Invariant 7, SPEC S-07: a next link to another origin, on the same machine, gets no request at all."""
+    """SPEC T-07, N-13. Invariant 7, SPEC S-07: a next link to another origin, on the same machine, gets no request at all."""
     from campus import Campus
 
     quiet.httpd.expect_log(r"LTI0301.*roster-origin")
@@ -497,6 +500,7 @@ def test_retry_after_is_obeyed(stage):
 
 
 def test_slow_roster_does_not_slow_requests(quiet):
+    """SPEC N-48."""
     ada = quiet.launch("ada")
     quiet.wait_roster(ada)
     held = threading.Event()

@@ -47,7 +47,7 @@ def test_one_person_under_another_address_stays_one(site):
 
 
 def test_same_ids_of_another_tool_or_deployment_are_others(site):
-    """SPEC S-16: person, course and session are those of issuer, client and deployment."""
+    """SPEC N-40, S-16: person, course and session are those of issuer, client and deployment."""
     browser, told = launch(site)
     site.campus.tool.client_id = SISTER
     _, of_sister = launch(site, browser=browser)

@@ -23,15 +23,18 @@ static apr_status_t take_member(void *baton, const lti_member_t *member, lti_err
     FUZZ_MUST(member->user_id != NULL && member->user_id[0] != '\0' && fuzz_is_clean(member->user_id, 255));
     FUZZ_MUST(fuzz_is_clean(member->name, LTI_NRPS_MEMBER_MAX) && fuzz_is_clean(member->email, LTI_NRPS_MEMBER_MAX));
     FUZZ_MUST(fuzz_is_clean(member->roles, LTI_NRPS_MEMBER_MAX));
+    FUZZ_MUST(fuzz_is_clean(member->sections, LTI_NRPS_MEMBER_MAX) && fuzz_is_clean(member->groups, LTI_NRPS_MEMBER_MAX));
     return APR_SUCCESS;
 }
 
 static void read_page(outcome_t *outcome, const uint8_t *data, size_t size, size_t piece, apr_pool_t *p)
 {
+    static const lti_nrps_names_t names = {.section_claim = "sections", .group_claim = "groups"};
     lti_nrps_page_t *page;
 
     memset(outcome, 0, sizeof(*outcome));
     page = lti_nrps_page_create(0, take_member, outcome, p);
+    lti_nrps_page_names(page, &names);
     while (size > 0 && outcome->rv == APR_SUCCESS) {
         size_t now = size < piece ? size : piece;
         char *copy = apr_pmemdup(p, data, now);

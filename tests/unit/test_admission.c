@@ -515,6 +515,37 @@ static void a_half_full_of_garbage_ends_a_look_up(void **state)
     (void)lti_admission_ask(&answer, t->table, &question);
 }
 
+/* --- taking over ------------------------------------------------------------------------------------------------------------ */
+
+static void the_next_generation_knows_what_the_old_one_knew(void **state)
+{
+    tables_t *old = make(4, 4, *state), *next;
+    int fillings;
+
+    next = make(4, 4, *state);
+    assert_int_equal(lti_admission_copy(next->table, old->table), 0);
+    assert_true(is_unknown(next, 0, "1"));
+    /* Each half may be the one that counts. */
+    for (fillings = 1; fillings <= 2; fillings++) {
+        old->deployments->nelts = old->ended->nelts = 0;
+        deploy(old, "campus", "1", LTI_DEPLOYMENT_WITHDRAWN, AT(fillings));
+        end(old, "school", "u", "c", NULL, AT(10 + fillings));
+        assert_int_equal(fill(old), 0);
+        next = make(4, 4, *state);
+        assert_int_equal(lti_admission_copy(next->table, old->table), 1);
+        assert_answer(ask(next, 0, "1", "c", "u"), LTI_DEPLOYMENT_WITHDRAWN, AT(fillings));
+        assert_answer(ask(next, 1, "1", "c", "u"), LTI_DEPLOYMENT_UNSEEN, AT(10 + fillings));
+        assert_answer(ask(next, 1, "1", "c", "v"), LTI_DEPLOYMENT_UNSEEN, 0);
+        /* And is filled as ever. */
+        assert_int_equal(fill(next), 0);
+        assert_answer(ask(next, 0, "1", "c", "u"), LTI_DEPLOYMENT_UNSEEN, 0);
+    }
+    /* Of another size: nothing. */
+    next = make(8, 4, *state);
+    assert_int_equal(lti_admission_copy(next->table, old->table), 0);
+    assert_true(is_unknown(next, 0, "1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +561,7 @@ int main(void)
         POOL_TEST(a_table_needs_its_block),
         POOL_TEST(a_writer_that_dies_at_any_time_harms_no_reader),
         POOL_TEST(a_half_full_of_garbage_ends_a_look_up),
+        POOL_TEST(the_next_generation_knows_what_the_old_one_knew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -519,7 +519,6 @@ static void claims_that_are_not_used_hurt_nobody(void **state)
         CLAIM "for_user",
         GRADES,
         DEEP_LINKING,
-        "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice",
         "https://purl.imsglobal.org/spec/lti-bo/claim/basicoutcome",
         "http://www.brightspace.com",
         "https://www.instructure.com/placement",
@@ -538,6 +537,59 @@ static void claims_that_are_not_used_hurt_nobody(void **state)
             assert_null(launch->nrps_fault);
         }
     }
+}
+
+static void the_groups_service_is_taken_or_left_out(void **state) /* SPEC K-27 */
+{
+    static const struct {
+        const char *value, *url;
+        int remarked;
+    } rows[] = {
+        {"null", NULL, 0},
+        {"{\"context_groups_url\":\"https://lms.example.org/g/1\",\"service_versions\":[\"1.0\"]}", "https://lms.example.org/g/1", 0},
+        {"{\"context_groups_url\":\"http://localhost:8090/g\"}", "http://localhost:8090/g", 0},
+        {"{\"context_groups_url\":\"http://lms.example.org/g\"}", NULL, 1},
+        {"{\"context_groups_url\":7}", NULL, 1},
+        {"{}", NULL, 1},
+        {"[]", NULL, 1},
+        {"\"x\"", NULL, 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const lti_launch_t *launch = launched(*state, "https://purl.imsglobal.org/spec/lti-gs/claim/groupsservice", rows[i].value);
+
+        if (rows[i].url == NULL)
+            assert_null(launch->groups_url);
+        else
+            assert_string_equal(launch->groups_url, rows[i].url);
+        assert_int_equal(launch->remarks != NULL, rows[i].remarked);
+    }
+}
+
+static void section_claims_leave_the_custom_parameters(void **state)
+{
+    static const char *const custom = "{\"sections\":\"[\\\"Lab, Monday\\\",\\\"A\\\"]\",\"teams\":12,\"color\":\"blue\"}";
+    lti_platform_t named = platform;
+    lti_expect_t expect = expected;
+    lti_err_t err = {.code = LTI_OK};
+    lti_launch_t *launch;
+
+    named.section_claim = "sections";
+    named.group_claim = "teams";
+    expect.platform = &named;
+    assert_ok(lti_claims_launch(&launch, patched(*state, CLAIM "custom", custom), &expect, *state, &err), err);
+    assert_string_equal(launch->sections, "A Lab,%20Monday");
+    assert_string_equal(launch->groups, "12");
+    assert_null(apr_table_get(launch->custom, "sections"));
+    assert_null(apr_table_get(launch->custom, "teams"));
+    assert_string_equal(apr_table_get(launch->custom, "color"), "blue");
+    assert_ok(lti_claims_launch(&launch, patched(*state, CLAIM "custom", "{\"sections\":\"$com.instructure.User.sectionNames\"}"), &expect, *state, &err),
+              err);
+    assert_null(launch->sections);
+    /* Without the directive it is a parameter like any other. */
+    launch = launched(*state, CLAIM "custom", "{\"sections\":\"A,B\"}");
+    assert_null(launch->sections);
+    assert_string_equal(apr_table_get(launch->custom, "sections"), "A,B");
 }
 
 /* `count` parameters of `length` bytes each. */
@@ -1045,6 +1097,8 @@ int main(void)
         POOL_TEST(roles_of_valid_launches),
         POOL_TEST(optional_claims_are_taken_mended_or_dropped),
         POOL_TEST(claims_that_are_not_used_hurt_nobody),
+        POOL_TEST(the_groups_service_is_taken_or_left_out),
+        POOL_TEST(section_claims_leave_the_custom_parameters),
         POOL_TEST(what_is_left_out_is_told),
         POOL_TEST(many_remarks_are_cut),
         POOL_TEST(many_roles_are_told_by_their_number),

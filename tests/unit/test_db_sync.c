@@ -417,6 +417,7 @@ static void a_run_whose_staged_rows_are_gone_is_not_applied(void **state)
     assert_string_equal(fingerprint(w), before);
 }
 
+/* SPEC N-41 */
 static void a_fault_in_the_middle_of_applying_leaves_nothing(void **state)
 {
     world_t *w = *state;
@@ -704,6 +705,35 @@ static void staged_rows_are_purged_when_nobody_will_apply_them(void **state)
     assert_int_equal(ask_number(w->b, "SELECT COUNT(*) FROM lti_staging"), 70);
 }
 
+static apr_status_t count_member(void *baton, const lti_member_t *member, lti_err_t *err)
+{
+    (void)member;
+    (void)err;
+    ++*(int *)baton;
+    return APR_SUCCESS;
+}
+
+/* Or it reads page after page of a fresh roster as if the table were small, each by looking at all of it. */
+static void postgresql_plans_with_a_large_roster_at_once(void **state)
+{
+    world_t *w = *state;
+    apr_time_t began;
+    int seen = 0;
+
+    if (!is_kind(w, "pgsql"))
+        skip();
+    launch(w, COURSE);
+    run_roster(w, NOW, people(w, "t", 20000), NULL);
+    assert_int_equal(
+        ask_number(w->b,
+                   "SELECT reltuples FROM pg_class WHERE relname = 'lti_member' AND relnamespace = current_schema()::regnamespace"),
+        20000);
+    began = apr_time_now();
+    assert_ok(lti_db_members_each(w->b->db, COURSE, "", 0, 0, count_member, &seen, w->pool, &w->err), w->err);
+    assert_int_equal(seen, 20000);
+    assert_true(apr_time_now() - began < 5 * SECOND);
+}
+
 static void a_large_purge_goes_step_by_step_to_the_end(void **state)
 {
     world_t *w = *state;
@@ -754,6 +784,7 @@ int main(void)
         WORLD_TEST(who_lost_the_lease_cannot_report_a_failure),
         WORLD_TEST(what_is_past_is_removed),
         WORLD_TEST(staged_rows_are_purged_when_nobody_will_apply_them),
+        WORLD_TEST(postgresql_plans_with_a_large_roster_at_once),
         WORLD_TEST(a_large_purge_goes_step_by_step_to_the_end),
     };
 

@@ -35,7 +35,7 @@ typedef struct world_t {
     lti_err_t err;
 } world_t;
 
-static int is_kind(const world_t *w, const char *driver)
+static __attribute__((unused)) int is_kind(const world_t *w, const char *driver)
 {
     return strcmp(w->driver_name, driver) == 0;
 }
@@ -104,7 +104,7 @@ static __attribute__((unused)) long long ask_number(conn_t *conn, const char *sq
 static void drop_tables(world_t *w)
 {
     static const char *const tables[] = {"schema", "context", "sync", "member", "staging", "nonce", "launch", "test",
-                                         "deployment", "revocation", "node", "old_launch"};
+                                         "deployment", "revocation", "node", "old_launch", "event", "token", "pace", "run"};
     conn_t *conn = connect_world(w, w->pool);
     size_t i;
 

@@ -462,6 +462,7 @@ static void an_excerpt_is_cut_at_a_character(void **state)
     assert_int_equal(strlen(outcome.excerpt) % 3, 1);
 }
 
+/* SPEC T-10 */
 static void redirects_are_not_followed(void **state)
 {
     lti_http_request_t request = get(at("/redirect", *state));

@@ -897,7 +897,7 @@ static void words_from_a_late_writer_are_not_believed(void **state)
 
 static void the_tool_publishes_public_members_only(void **state)
 {
-    /* SPEC Y-21 */
+    /* SPEC Y-21, and Y-22: all of several keys are published, in their order; the first one signs. */
     static const char *const members[] = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"};
     apr_array_header_t *pems = apr_array_make(*state, 2, sizeof(const char *)), *keys = NULL;
     lti_toolkeys_t *tool = NULL;

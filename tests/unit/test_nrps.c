@@ -256,26 +256,27 @@ static void members_are_read_by_the_rules(void **state)
 {
     static const struct {
         const char *rule, *member, *result;
+        int odd;
     } cases[] = {
-        {"N-32 integer", "{\"user_id\":12345678901}", "12345678901|-|-|-|-|-||1\n"},
-        {"N-33 no roles", "{\"user_id\":\"a\",\"roles\":[]}", "a|-|-|-|-|-||1\n"},
-        {"N-33 null", "{\"user_id\":\"a\",\"roles\":null}", "a|-|-|-|-|-||1\n"},
-        {"N-33 text", "{\"user_id\":\"a\",\"roles\":\"Learner\"}", "a|-|-|-|-|-|" LEARNER "|1\n"},
+        {"N-32 integer", "{\"user_id\":12345678901}", "12345678901|-|-|-|-|-||1\n", 0},
+        {"N-33 no roles", "{\"user_id\":\"a\",\"roles\":[]}", "a|-|-|-|-|-||1\n", 0},
+        {"N-33 null", "{\"user_id\":\"a\",\"roles\":null}", "a|-|-|-|-|-||1\n", 0},
+        {"N-33 text", "{\"user_id\":\"a\",\"roles\":\"Learner\"}", "a|-|-|-|-|-|" LEARNER "|1\n", 0},
         {"N-33 mixed", "{\"user_id\":\"a\",\"roles\":[\"Learner\",7,null,\"" INSTRUCTOR "\",\"Learner\"]}",
-         "a|-|-|-|-|-|" INSTRUCTOR " " LEARNER "|1\n"},
-        {"N-34 case", "{\"user_id\":\"a\",\"status\":\"ACTIVE\"}", "a|-|-|-|-|-||1\n"},
-        {"N-34 null", "{\"user_id\":\"a\",\"status\":null}", "a|-|-|-|-|-||1\n"},
-        {"N-34 inactive", "{\"user_id\":\"a\",\"status\":\"Inactive\"}", "a|-|-|-|-|-||2\n"},
-        {"N-34 unknown", "{\"user_id\":\"a\",\"status\":\"Suspended\"}", "a|-|-|-|-|-||2\n"},
-        {"N-34 no text", "{\"user_id\":\"a\",\"status\":1}", "a|-|-|-|-|-||2\n"},
-        {"N-35 deleted", "{\"user_id\":\"a\",\"status\":\"deleted\"}", ""},
+         "a|-|-|-|-|-|" INSTRUCTOR " " LEARNER "|1\n", 0},
+        {"N-34 case", "{\"user_id\":\"a\",\"status\":\"ACTIVE\"}", "a|-|-|-|-|-||1\n", 0},
+        {"N-34 null", "{\"user_id\":\"a\",\"status\":null}", "a|-|-|-|-|-||1\n", 0},
+        {"N-34 inactive", "{\"user_id\":\"a\",\"status\":\"Inactive\"}", "a|-|-|-|-|-||2\n", 0},
+        {"N-34 unknown", "{\"user_id\":\"a\",\"status\":\"Suspended\"}", "a|-|-|-|-|-||2\n", 1},
+        {"N-34 no text", "{\"user_id\":\"a\",\"status\":1}", "a|-|-|-|-|-||2\n", 1},
+        {"N-35 deleted", "{\"user_id\":\"a\",\"status\":\"deleted\"}", "", 1},
         {"N-36 types",
          "{\"user_id\":\"a\",\"name\":1,\"given_name\":null,\"family_name\":[],\"email\":\"\",\"lis_person_sourcedid\":{}}",
-         "a|-|-|-|-|-||1\n"},
-        {"N-37 unknown", "{\"user_id\":\"a\",\"sakai_ext\":{\"x\":[1]},\"message\":[{}]}", "a|-|-|-|-|-||1\n"},
-        {"S-21 controls", "{\"user_id\":\"a\",\"name\":\"x\\r\\ny\\tz\\u007f!\\u0085?\"}", "a|x  y z !  ?|-|-|-|-||1\n"},
-        {"Moodle's escapes stay", "{\"user_id\":\"a\",\"name\":\"A &amp; B\"}", "a|A &amp; B|-|-|-|-||1\n"},
-        {"N-47 test user", "{\"user_id\":\"a\",\"roles\":[\"Learner\",\"" TEST_USER "\"]}", ""},
+         "a|-|-|-|-|-||1\n", 0},
+        {"N-37 unknown", "{\"user_id\":\"a\",\"sakai_ext\":{\"x\":[1]},\"message\":[{}]}", "a|-|-|-|-|-||1\n", 0},
+        {"S-21 controls", "{\"user_id\":\"a\",\"name\":\"x\\r\\ny\\tz\\u007f!\\u0085?\"}", "a|x  y z !  ?|-|-|-|-||1\n", 0},
+        {"others' escapes stay", "{\"user_id\":\"a\",\"name\":\"A &amp; B\"}", "a|A &amp; B|-|-|-|-||1\n", 0},
+        {"N-47 test user", "{\"user_id\":\"a\",\"roles\":[\"Learner\",\"" TEST_USER "\"]}", "", 0},
     };
     size_t i;
 
@@ -288,7 +289,39 @@ static void members_are_read_by_the_rules(void **state)
             fail_msg("%s: %s", cases[i].rule, result.text);
         assert_int_equal(result.summary.dropped, 0);
         assert_int_equal(result.summary.members, cases[i].result[0] != '\0');
+        assert_int_equal(result.summary.odd, cases[i].odd);
     }
+}
+
+/* Moodle sends names as markup in rosters, and as text in launches. */
+static void escaped_names_are_read_once_where_the_family_escapes(void **state)
+{
+    static const struct {
+        const char *sent, *meant;
+    } cases[] = {
+        {"Zo\xC3\xAB", "Zo\xC3\xAB"},
+        {"Ampers &amp; Sons", "Ampers & Sons"},
+        {"&lt;b&gt;&quot;x&quot;&lt;/b&gt;", "<b>\"x\"</b>"},
+        {"O&#039;Brien, O&#39;Brien", "O'Brien, O'Brien"},
+        {"&amp;lt;", "&lt;"},
+        {"&amp;amp;amp;", "&amp;amp;"},
+        {"&nbsp;&AMP;&#x27;&eacute;", "&nbsp;&AMP;&#x27;&eacute;"},
+        {"a & b &am &", "a & b &am &"},
+        {"&", "&"},
+        {"", ""},
+    };
+    const char *page = "{\"members\":[{\"user_id\":\"a&amp;b\",\"name\":\"A &amp; B\",\"given_name\":\"&lt;A\",\"family_name\":\"&quot;B\","
+                       "\"email\":\"a&amp;b@x\",\"lis_person_sourcedid\":\"&amp;\"}]}";
+    result_t result = {.taken = 0};
+    lti_nrps_page_t *parser = lti_nrps_page_create(0, take, &result, *state);
+    lti_err_t err;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(lti_nrps_unescape(cases[i].sent, *state), cases[i].meant);
+    lti_nrps_page_unescape(parser);
+    assert_ok(lti_nrps_page_feed(parser, page, strlen(page), &err), err);
+    assert_string_equal(result.text, "a&amp;b|A & B|<A|\"B|a&amp;b@x|&amp;||1\n");
 }
 
 /* SPEC N-36, N-32 */
@@ -364,6 +397,7 @@ static result_t *parse_filled(result_t *result, const char *before, char filler,
     return result;
 }
 
+/* SPEC N-15 */
 static void sizes_and_depths_are_limited(void **state)
 {
     static const apr_size_t steps[] = {1, 1000, 1000000};
@@ -449,6 +483,7 @@ static void many_members_need_the_memory_of_one(void **state)
 
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
+/* SPEC N-04, N-11 */
 static void a_request_asks_for_one_type_and_adds_only_a_limit(void **state)
 {
     static const struct {
@@ -523,7 +558,7 @@ static void answers_are_judged_by_status_and_type(void **state)
         {403, "application/json", NULL, NULL, "request throttled", LTI_E_ROSTER_BUSY, "rate limit"},
         {403, "application/json", "X-Rate-Limit-Remaining", "0.0", "", LTI_E_ROSTER_BUSY, "rate limit"},
         {403, "application/json", "X-Rate-Limit-Remaining", "598.2", "no", LTI_E_ROSTER_FORBIDDEN, "no"},
-        {403, "application/json", NULL, NULL, "{\"error\":\"above_response_limit\"}", LTI_E_ROSTER_LIMIT, "so many people"},
+        {403, "application/json", NULL, NULL, "{\"error\":\"above_response_limit\"}", LTI_E_ROSTER_TOO_LARGE, "so many people"},
         {404, "application/json", NULL, NULL, "Course 5 doesn't exist", LTI_E_ROSTER_GONE, "Course 5"},
         {410, "", NULL, NULL, "", LTI_E_ROSTER_GONE, "HTTP 410"},
         {429, "", NULL, NULL, "", LTI_E_ROSTER_BUSY, "HTTP 429"},
@@ -624,7 +659,7 @@ static void the_next_page_is_found(void **state)
     }
 }
 
-/* SPEC N-10, N-13: never taken for the last page, and the token goes nowhere else. */
+/* SPEC T-07, N-10, N-13: never taken for the last page, and the token goes nowhere else. */
 static void a_link_that_cannot_be_followed_is_an_error(void **state)
 {
     static const struct {
@@ -664,6 +699,58 @@ static void a_link_that_cannot_be_followed_is_an_error(void **state)
     }
 }
 
+/* SPEC N-18: an offer, which is taken or not. */
+static void the_address_of_what_changed_is_found(void **state)
+{
+    static const struct {
+        const char *link, *found;
+    } cases[] = {
+        {"<https://lms.example.edu/m?since=1>; rel=\"differences\"", "https://lms.example.edu/m?since=1"},
+        {"<?since=1>; rel=\"Differences\"", "https://lms.example.edu/m?since=1"},
+        {"<https://lms.example.edu/2>; rel=next, <https://lms.example.edu/d>; rel=differences", "https://lms.example.edu/d"},
+        {"<https://lms.example.edu/2>; rel=next", NULL},
+        {"<https://evil.example/d>; rel=differences", NULL},
+        {"<http://lms.example.edu/d>; rel=differences", NULL},
+        {"<https://lms.example.edu/a b>; rel=differences", NULL},
+        {"<https://lms.example.edu/d>; rel=\"differences", NULL},
+        {"<https://lms.example.edu/1>; rel=differences, <https://lms.example.edu/2>; rel=differences", NULL},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        apr_table_t *headers = apr_table_make(*state, 4);
+        lti_http_response_t response = {.status = 200, .headers = headers, .content_type = ""};
+        const char *found;
+
+        apr_table_addn(headers, "Link", cases[i].link);
+        found = lti_nrps_differences(&response, SERVICE, "https://lms.example.edu/m", *state);
+        if ((found == NULL) != (cases[i].found == NULL) || (found != NULL && strcmp(found, cases[i].found) != 0))
+            fail_msg("%s: %s", cases[i].link, shown(found));
+    }
+}
+
+/* SPEC N-18, N-35: who is named as deleted is handed over from a list of changes, and from no other. */
+static void deleted_people_are_named_in_lists_of_changes(void **state)
+{
+    const char *page = "{\"members\":[{\"user_id\":\"a\",\"status\":\"Deleted\",\"name\":\"A\"},{\"user_id\":\"b\"}]}";
+    int changes;
+
+    for (changes = 0; changes < 2; changes++) {
+        result_t result = {.taken = 0};
+        lti_nrps_page_t *parser = lti_nrps_page_create(0, take, &result, *state);
+        lti_nrps_summary_t summary;
+        lti_err_t err;
+
+        if (changes)
+            lti_nrps_page_changes(parser);
+        assert_ok(lti_nrps_page_feed(parser, page, strlen(page), &err), err);
+        assert_ok(lti_nrps_page_end(parser, &summary, &err), err);
+        assert_string_equal(result.text, changes ? "a|-|-|-|-|-||3\nb|-|-|-|-|-||1\n" : "b|-|-|-|-|-||1\n");
+        assert_int_equal(summary.members, changes ? 2 : 1);
+        assert_int_equal(summary.odd, changes ? 0 : 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -675,6 +762,7 @@ int main(void)
         POOL_TEST(a_receiver_that_refuses_ends_the_page),
         POOL_TEST(an_empty_body_is_an_empty_list),
         POOL_TEST(members_are_read_by_the_rules),
+        POOL_TEST(escaped_names_are_read_once_where_the_family_escapes),
         POOL_TEST(long_fields_are_left_out_and_long_ids_dropped),
         POOL_TEST(a_tenth_of_the_members_may_be_unusable),
         POOL_TEST(strict_roles_take_no_short_names),
@@ -686,6 +774,8 @@ int main(void)
         POOL_TEST(retry_after_makes_a_403_a_throttle),
         POOL_TEST(the_next_page_is_found),
         POOL_TEST(a_link_that_cannot_be_followed_is_an_error),
+        POOL_TEST(the_address_of_what_changed_is_found),
+        POOL_TEST(deleted_people_are_named_in_lists_of_changes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

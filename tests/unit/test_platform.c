@@ -72,7 +72,12 @@ static const preset_row_t preset_rows[] = {
     {"canvas", "https://canvas.example.edu", NULL, "https://canvas.instructure.com", SSO_PATHS("https://canvas.example.edu"),
      LTI_DEPLOYMENT_ANY, 50},
     {"canvas", "https://notinstructure.com:8443/x/", NULL, "https://canvas.instructure.com",
-     SSO_PATHS("https://notinstructure.com:8443"), LTI_DEPLOYMENT_ANY, 50},
+     "https://notinstructure.com:8443/api/lti/authorize_redirect", "https://notinstructure.com:8443/login/oauth2/token",
+     "https://notinstructure.com/login/oauth2/token", "https://notinstructure.com:8443/api/lti/security/jwks", LTI_DEPLOYMENT_ANY, 50},
+    {"canvas", "https://[fd00::7]", NULL, "https://canvas.instructure.com", SSO_PATHS("https://[fd00::7]"), LTI_DEPLOYMENT_ANY, 50},
+    {"canvas", "http://[::1]:3000", NULL, "https://canvas.instructure.com", "http://[::1]:3000/api/lti/authorize_redirect",
+     "http://[::1]:3000/login/oauth2/token", "http://[::1]/login/oauth2/token", "http://[::1]:3000/api/lti/security/jwks",
+     LTI_DEPLOYMENT_ANY, 50},
     {"canvas", "https://canvas.instructure.com.example.org", NULL, "https://canvas.instructure.com",
      SSO_PATHS("https://canvas.instructure.com.example.org"), LTI_DEPLOYMENT_ANY, 50},
     {"moodle", "https://moodle.example.edu", NULL, "https://moodle.example.edu", "https://moodle.example.edu/mod/lti/auth.php",
@@ -115,6 +120,7 @@ static void presets_fill_a_registration(void **state)
         assert_string_equal(platform->key_set, row->key_set);
         assert_int_equal(platform->deployments, row->deployments);
         assert_int_equal(platform->page_limit, row->page_limit);
+        assert_int_equal(platform->escaped_names, strcmp(row->family, "moodle") == 0);
         assert_int_equal(platform->algorithms, LTI_ALG_DEFAULT);
         assert_string_equal(lti_family_name(platform->family), row->family);
     }
@@ -426,6 +432,7 @@ static void deployments_are_admitted_by_configuration(void **state) /* SPEC K-04
     assert_int_equal(lti_platform_accepts(platform, "d3"), 0);
 }
 
+/* SPEC N-40 */
 static void course_keys_differ_wherever_a_part_differs(void **state)
 {
     static const char *const rows[][4] = {
@@ -548,6 +555,51 @@ static void remote_user_refuses_what_would_be_nobody(void **state)
     }
 }
 
+static void rates_are_read_and_have_defaults(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_interval_time_t interval; /* 0: refused */
+    } cases[] = {{"10/s", 100000}, {"1/s", 1000000}, {"30/m", 2000000}, {"1/m", 60000000}, {"10000/s", 100},  {"off", -1},  {"Off", -1},
+                 {"0/s", 0},       {"10", 0},        {"10/h", 0},       {"-1/s", 0},       {"10001/s", 0},    {"", 0},      {"/s", 0},
+                 {"10/sec", 0},    {"1.5/s", 0},     {" 10/s", 0},      {"10 /s", 0},      {"99999999999999999999/s", 0}};
+    static const struct {
+        lti_family_t family;
+        apr_interval_time_t interval;
+    } defaults[] = {{LTI_FAMILY_CANVAS, 100000}, {LTI_FAMILY_MOODLE, 200000}, {LTI_FAMILY_SAKAI, 200000}, {LTI_FAMILY_SCHOOLOGY, 100000}};
+    apr_pool_t *p = *state;
+    lti_platform_t *platform;
+    lti_err_t err;
+    size_t i;
+
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        apr_interval_time_t interval = 0;
+        apr_status_t rv = lti_platform_rate(&interval, cases[i].text, &err);
+
+        if (cases[i].interval == 0) {
+            assert_code(rv, err, LTI_E_CONFIG);
+            assert_non_null(strstr(err.text, "10/s"));
+        } else {
+            assert_ok(rv, err);
+        }
+        assert_int_equal(interval, cases[i].interval);
+    }
+    for (i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        platform = complete(p, "campus", "https://lms.example.edu", "tool");
+        assert_ok(lti_platform_preset(platform, defaults[i].family, "https://lms.example.edu", "key", p, &err), err);
+        assert_ok(lti_platform_check(platform, p, &err), err);
+        assert_int_equal(platform->request_interval, defaults[i].interval);
+    }
+    platform = complete(p, "campus", "https://lms.example.edu", "tool");
+    platform->request_interval = -1;
+    assert_ok(lti_platform_preset(platform, LTI_FAMILY_MOODLE, "https://lms.example.edu", NULL, p, &err), err);
+    assert_ok(lti_platform_check(platform, p, &err), err);
+    assert_int_equal(platform->request_interval, -1);
+    platform = complete(p, "campus", "https://lms.example.edu", "tool");
+    assert_ok(lti_platform_check(platform, p, &err), err);
+    assert_int_equal(platform->request_interval, 50000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +609,7 @@ int main(void)
         POOL_TEST(presets_say_what_is_missing),
         POOL_TEST(a_registration_that_cannot_work_is_refused),
         POOL_TEST(defaults_of_explicit_registrations),
+        POOL_TEST(rates_are_read_and_have_defaults),
         POOL_TEST(pages_of_the_platform_may_frame_ours),
         POOL_TEST(a_login_finds_its_registration),
         POOL_TEST(deployments_are_admitted_by_configuration),

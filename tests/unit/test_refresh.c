@@ -77,6 +77,7 @@ static void an_unchanged_roster_writes_no_person(void **state)
     only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_STORE);
 }
 
+/* SPEC N-43 */
 static void a_drop_from_a_single_page_is_left_at_once(void **state)
 {
     world_t *world = *state;
@@ -180,6 +181,47 @@ static void a_person_named_twice_is_as_named_last(void **state)
 
 /* --- who is missing (Invariant 2)
  * ----------------------------------------------------------------------------------------------- */
+
+/* SPEC N-17, N-31, N-32, N-34, N-35, N-47: taken, and told; nothing is told of a list as it should be, nor of test users. */
+static void what_is_odd_about_a_list_is_told(void **state)
+{
+    static const struct {
+        const char *context, *members, *remark;
+    } cases[] = {
+        {"42", "{\"user_id\":\"bob\"}", ""},
+        {"42", "{\"user_id\":\"t\",\"roles\":[\"http://purl.imsglobal.org/vocab/lti/system/person#TestUser\"]}", ""},
+        {"elsewhere", "{\"user_id\":\"bob\"}", "the roster names its course \"elsewhere\" instead"},
+        {"42", "{\"user_id\":\"ann\"},{\"user_id\":\"ann\"}", "named before: 2, the last counts"},
+        {"42", "{\"user_id\":\"bob\",\"status\":\"Deleted\"},{\"user_id\":\"cay\",\"status\":\"Hidden\"}",
+         "does not have: 2, taken for inactive or gone"},
+        {"42",
+         "{\"user_id\":1},{\"user_id\":2},{\"user_id\":3},{\"user_id\":4},{\"user_id\":5},{\"user_id\":6},{\"user_id\":7},{\"user_id\":8},"
+         "{\"user_id\":9},{\"name\":\"nobody\"},"
+         "{\"user_id\":\"cay\",\"status\":\"Hidden\"}",
+         "without a usable user_id: 1, left out"},
+    };
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann", NULL, NULL);
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        seen_event_t done;
+
+        hush(world);
+        say(world, (answer_t){.url = ROSTER,
+                              .body = apr_psprintf(world->pool, "{\"context\":{\"id\":\"%s\"},\"members\":[{\"user_id\":\"ann\"},%s]}",
+                                                   cases[i].context, cases[i].members)});
+        update_now(node);
+        done = only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+        if (cases[i].remark[0] == '\0')
+            assert_string_equal(done.remarks, "");
+        else if (strstr(done.remarks, cases[i].remark) == NULL)
+            fail_msg("%s: %s", cases[i].members, done.remarks);
+        assert_string_equal(standing(node, "ann"), "active");
+    }
+    assert_string_equal(standing(node, "cay"), "inactive");
+    assert_string_equal(standing(node, "bob"), "left");
+}
 
 static void who_is_missing_from_one_walk_only_stays(void **state)
 {
@@ -289,6 +331,7 @@ static void accept_held(node_t *node)
     sql(node, "UPDATE lti_sync SET held_accepted = 1");
 }
 
+/* SPEC N-42 */
 static void an_empty_list_is_held_until_somebody_accepts(void **state)
 {
     world_t *world = *state;
@@ -329,6 +372,7 @@ static void a_course_that_everybody_left_is_published_whole(void **state)
     assert_string_equal(standing(node, "new"), "active");
 }
 
+/* SPEC N-42 */
 static void a_mass_drop_is_held_until_walks_of_a_day_agree(void **state)
 {
     world_t *world = *state;
@@ -413,6 +457,25 @@ static void a_failed_second_walk_does_not_end_a_hold(void **state)
     assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.left, 7);
 }
 
+/* Invariant 2, SPEC N-32: who is missing may be the one whose entry does not say so. */
+static void an_entry_without_an_id_holds_removals_for_a_day(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, crowd(world, 0, 12), NULL, NULL);
+    const char *list = people(world, crowd(world, 0, 11));
+    const char *odd = apr_psprintf(world->pool, "%.*s,{\"roles\":[\"Learner\"]}]}", (int)(strlen(list) - 2), list);
+
+    say(world, (answer_t){.url = ROSTER, .body = odd});
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_HELD);
+    assert_string_equal(standing(node, "u11"), "active");
+    world_clock += HOURS(25);
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .body = odd});
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.left, 1);
+}
+
 static void the_guard_lets_small_courses_and_half_of_large_ones_go(void **state)
 {
     world_t *world = *state;
@@ -482,7 +545,9 @@ static void failures_keep_the_old_roster_and_say_why(void **state)
         assert_string_equal(standing(node, "ann"), "active");
         assert_string_equal(standing(node, "bob"), "active");
         assert_string_equal(standing(node, "new"), "unknown");
-        /* A good run wipes it off. */
+        /* A good run wipes it off; what the platform's wish for patience does besides is in test_refresh_pace.c. */
+        next_second(node);
+        node->events->nelts = 0;
         roster_is(world, "ann bob", NULL, NULL);
         update_now(node);
         only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
@@ -492,6 +557,7 @@ static void failures_keep_the_old_roster_and_say_why(void **state)
     }
 }
 
+/* SPEC N-41 */
 static void a_page_missing_at_the_end_changes_nothing(void **state)
 {
     world_t *world = *state;
@@ -509,6 +575,35 @@ static void a_page_missing_at_the_end_changes_nothing(void **state)
     assert_string_equal(standing(node, "dan"), "active");
 }
 
+/* SPEC N-16: it is not the end. */
+static void a_page_without_anybody_in_the_middle_is_legal(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann", NULL, NULL);
+
+    roster_is(world, "ann", "", "bob");
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).pages, 3);
+    assert_string_equal(standing(node, "bob"), "active");
+}
+
+/* SPEC N-45: a consent may be taken back. */
+static void what_the_platform_does_not_send_any_more_is_forgotten(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann", NULL, NULL);
+    lti_member_t *member;
+    lti_err_t err = {0};
+
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .body = "{\"members\":[{\"user_id\":\"ann\",\"roles\":[\"Learner\"]}]}"});
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.changed, 1);
+    assert_ok(lti_db_member_read(&member, node->db, COURSE, "ann", world->pool, &err), err);
+    assert_null(member->name);
+}
+
+/* SPEC N-14 */
 static void a_loop_further_on_is_seen_too(void **state)
 {
     world_t *world = *state;
@@ -522,6 +617,7 @@ static void a_loop_further_on_is_seen_too(void **state)
     assert_int_equal(only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_ROSTER_LOOP).pages, 3);
 }
 
+/* SPEC N-15 */
 static void pages_without_end_come_to_an_end(void **state)
 {
     world_t *world = *state;
@@ -540,6 +636,7 @@ static void pages_without_end_come_to_an_end(void **state)
     assert_int_equal(only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_ROSTER_LIMIT).pages, LTI_NRPS_PAGES_MAX);
 }
 
+/* SPEC N-15 */
 static void a_run_ends_after_ten_minutes(void **state)
 {
     world_t *world = *state;
@@ -760,6 +857,7 @@ static void token_faults_are_told_apart(void **state)
     }
 }
 
+/* SPEC T-01 */
 static void an_oversized_token_answer_is_cut_off(void **state)
 {
     world_t *world = *state;
@@ -847,6 +945,7 @@ static void more_courses_than_places_all_get_their_turn(void **state)
     assert_int_equal(most, 8);
 }
 
+/* SPEC N-48 */
 static void two_nodes_never_sync_a_course_at_once(void **state)
 {
     world_t *world = *state;
@@ -1012,6 +1111,30 @@ static void switched_off_nothing_is_fetched_but_changes_are_published(void **sta
     assert_string_equal(standing(b, "bob"), "active");
 }
 
+static void those_who_wait_hear_of_events_once_they_are_published(void **state)
+{
+    world_t *world = *state;
+    node_t *a = begin_with(world, "ann", NULL, NULL), *b = begin_node(world, 1, MEMORY);
+    lti_err_t err = {0};
+    lti_bell_t *bell;
+
+    assert_ok(lti_bell_format(&bell, apr_palloc(world->pool, lti_bell_size(1)), lti_bell_size(1), 1, world->pool, &err), err);
+    b->options.bell = bell;
+    create_engine(b);
+    lti_refresh_turn(b->engine, 0);
+    assert_int_equal(lti_bell_number(bell), 1);
+    roster_is(world, "ann bob", NULL, NULL);
+    update_now(a);
+    assert_int_equal(lti_bell_number(bell), 1);
+    next_second(b);
+    assert_int_equal(lti_bell_number(bell), 2);
+    assert_string_equal(standing(b, "bob"), "active");
+    /* A run that changed nothing is no news. */
+    update_now(a);
+    next_second(b);
+    assert_int_equal(lti_bell_number(bell), 2);
+}
+
 static void a_full_memory_is_said_once_and_readers_go_to_the_database(void **state)
 {
     world_t *world = *state;
@@ -1127,6 +1250,26 @@ static void a_database_away_for_longer_than_the_lease_ends_the_run(void **state)
     assert_string_equal(standing(node, "bob"), "left");
 }
 
+/* The lease is given back: the course waits for ten seconds, not for the end of a lease that nobody uses, and does not keep others from running meanwhile. */
+static void a_fault_just_after_the_lease_was_taken_costs_seconds(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann bob", NULL, NULL);
+
+    hush(world);
+    roster_is(world, "ann", NULL, NULL);
+    sql(node, "ALTER TABLE lti_member RENAME TO lti_elsewhere");
+    update_now(node);
+    sql(node, "ALTER TABLE lti_elsewhere RENAME TO lti_member");
+    assert_int_equal(asked(world, ROSTER), 0);
+    next_second(node);
+    assert_int_equal(asked(world, ROSTER), 0);
+    world_clock += apr_time_from_sec(10);
+    settle(node);
+    assert_int_equal(asked(world, ROSTER), 1);
+    assert_string_equal(standing(node, "bob"), "left");
+}
+
 static void a_newer_schema_is_said_at_once(void **state)
 {
     world_t *world = *state;
@@ -1184,6 +1327,7 @@ static void stopping_starts_nothing_and_waits_for_nothing(void **state)
     assert_int_equal(node->events->nelts, 0);
 }
 
+/* SPEC N-43 */
 static void housekeeping_forgets_who_left_long_ago(void **state)
 {
     world_t *world = *state;
@@ -1214,6 +1358,7 @@ int main(void)
         WORLD_TEST(an_empty_course_is_a_good_first_roster),
         WORLD_TEST(a_large_page_is_staged_in_batches),
         WORLD_TEST(a_person_named_twice_is_as_named_last),
+        WORLD_TEST(what_is_odd_about_a_list_is_told),
         WORLD_TEST(who_is_missing_from_one_walk_only_stays),
         WORLD_TEST(who_is_missing_from_both_walks_has_left),
         WORLD_TEST(the_second_walk_wins_where_both_name_a_person),
@@ -1225,9 +1370,12 @@ int main(void)
         WORLD_TEST(a_mass_drop_goes_through_when_accepted),
         WORLD_TEST(a_mass_drop_that_heals_leaves_no_trace),
         WORLD_TEST(a_failed_second_walk_does_not_end_a_hold),
+        WORLD_TEST(an_entry_without_an_id_holds_removals_for_a_day),
         WORLD_TEST(the_guard_lets_small_courses_and_half_of_large_ones_go),
         WORLD_TEST(failures_keep_the_old_roster_and_say_why),
         WORLD_TEST(a_page_missing_at_the_end_changes_nothing),
+        WORLD_TEST(a_page_without_anybody_in_the_middle_is_legal),
+        WORLD_TEST(what_the_platform_does_not_send_any_more_is_forgotten),
         WORLD_TEST(a_loop_further_on_is_seen_too),
         WORLD_TEST(pages_without_end_come_to_an_end),
         WORLD_TEST(a_run_ends_after_ten_minutes),
@@ -1250,10 +1398,12 @@ int main(void)
         WORLD_TEST(a_node_that_slept_through_its_lease_writes_nothing),
         WORLD_TEST(a_new_process_loads_everything_before_anything_else),
         WORLD_TEST(switched_off_nothing_is_fetched_but_changes_are_published),
+        WORLD_TEST(those_who_wait_hear_of_events_once_they_are_published),
         WORLD_TEST(a_full_memory_is_said_once_and_readers_go_to_the_database),
         WORLD_TEST(a_database_that_is_away_is_said_once_and_said_when_back),
         WORLD_TEST(a_run_outlives_a_hiccup_of_the_database),
         WORLD_TEST(a_database_away_for_longer_than_the_lease_ends_the_run),
+        WORLD_TEST(a_fault_just_after_the_lease_was_taken_costs_seconds),
         WORLD_TEST(a_newer_schema_is_said_at_once),
         WORLD_TEST(a_kick_or_a_clock_set_back_makes_it_look_at_once),
         WORLD_TEST(stopping_starts_nothing_and_waits_for_nothing),

@@ -69,6 +69,21 @@ static int same_digest(const lti_member_t *a, const lti_member_t *b)
     return memcmp(first, second, LTI_DIGEST_SIZE) == 0;
 }
 
+/* Where a platform tells of neither, the digest is as it was before there were any. */
+static void the_digest_sees_sections_and_groups(void **state)
+{
+    lti_member_t section = anna, group = anna, both = anna, other = anna;
+
+    (void)state;
+    section.sections = group.groups = both.sections = both.groups = "[\"A\"]";
+    other.sections = "[\"B\"]";
+    assert_false(same_digest(&anna, &section));
+    assert_false(same_digest(&anna, &group));
+    assert_false(same_digest(&section, &group));
+    assert_false(same_digest(&section, &both));
+    assert_false(same_digest(&section, &other));
+}
+
 static void the_digest_sees_every_field_and_no_time(void **state)
 {
     const size_t texts[] = {offsetof(lti_member_t, user_id),     offsetof(lti_member_t, name),  offsetof(lti_member_t, given_name),
@@ -219,6 +234,41 @@ static void only_who_is_missed_by_every_walk_is_missing(void **state)
     assert_int_equal(calls, 1);
 }
 
+/* SPEC N-18: a list of changes names those who left. */
+static void in_a_partial_walk_only_who_is_deleted_is_missing(void **state)
+{
+    lti_diff_t *diff = lti_diff_create(*state);
+    lti_diff_summary_t summary;
+    char text[100] = "";
+
+    store(diff, "a", LTI_MEMBER_ACTIVE);
+    store(diff, "b", LTI_MEMBER_ACTIVE);
+    store(diff, "c", LTI_MEMBER_INACTIVE);
+    store(diff, "d", LTI_MEMBER_LEFT);
+    store(diff, "e", LTI_MEMBER_ACTIVE);
+    lti_diff_partial(diff, 1);
+    lti_diff_begin_walk(diff);
+    lti_diff_deleted(diff, "b");
+    lti_diff_deleted(diff, "c");
+    lti_diff_deleted(diff, "d");
+    lti_diff_deleted(diff, "stranger");
+    /* The last word on a person counts. */
+    lti_diff_deleted(diff, "e");
+    assert_int_equal(name(diff, "e", LTI_MEMBER_ACTIVE), LTI_DIFF_SAME);
+    assert_int_equal(name(diff, "new", LTI_MEMBER_ACTIVE), LTI_DIFF_STAGE);
+    lti_diff_deleted(diff, "new");
+    lti_diff_summarize(&summary, diff);
+    assert_int_equal(summary.missing, 3);
+    assert_int_equal(summary.missing_active, 1);
+    assert_int_equal(lti_diff_each_missing(diff, collect, text), APR_SUCCESS);
+    assert_string_equal(text, "b c new ");
+    /* A whole list after all. */
+    lti_diff_partial(diff, 0);
+    lti_diff_summarize(&summary, diff);
+    assert_int_equal(summary.missing, 3);
+    assert_int_equal(summary.missing_active, 2);
+}
+
 static void missing_digest(unsigned char digest[LTI_DIGEST_SIZE], const char *const *ids, int count, apr_pool_t *p)
 {
     lti_diff_t *diff = lti_diff_create(p);
@@ -330,9 +380,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_those_of_the_documentation),
         cmocka_unit_test(the_digest_sees_every_field_and_no_time),
+        cmocka_unit_test(the_digest_sees_sections_and_groups),
         POOL_TEST(verdicts_follow_from_what_is_stored),
         POOL_TEST(a_return_is_seen_though_the_digest_is_the_same),
         POOL_TEST(what_was_staged_is_replaced_even_by_what_is_stored),
+        POOL_TEST(in_a_partial_walk_only_who_is_deleted_is_missing),
         POOL_TEST(only_who_is_missed_by_every_walk_is_missing),
         POOL_TEST(two_runs_agree_on_the_missing_whatever_the_order),
         POOL_TEST(a_roster_has_an_end),

@@ -133,6 +133,8 @@ static void assert_same_launch(const lti_launch_t *a, const lti_launch_t *b)
     assert_text(a->legacy_user_id, b->legacy_user_id);
     assert_text(a->legacy_context_id, b->legacy_context_id);
     assert_text(a->legacy_resource_link_id, b->legacy_resource_link_id);
+    assert_text(a->sections, b->sections);
+    assert_text(a->groups, b->groups);
     assert_custom(a->custom, b->custom);
     assert_int_equal(a->launched_at, b->launched_at);
     assert_int_equal(a->token_expires_at, b->token_expires_at);
@@ -213,6 +215,8 @@ static lti_launch_t rare_launch(apr_pool_t *p)
     launch.legacy_user_id = "34212";
     launch.legacy_context_id = "3911";
     launch.legacy_resource_link_id = "4fe1";
+    launch.sections = "Lab,%20Monday Section%201";
+    launch.groups = "Team%20A";
     return launch;
 }
 

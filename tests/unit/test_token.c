@@ -141,7 +141,7 @@ static void an_assertion_that_cannot_be_made_is_an_error(void **state)
                 LTI_E_INTERNAL);
 }
 
-/* SPEC T-01 to T-05; Moodle's content type is text/html. */
+/* SPEC T-09, T-01 to T-05; Moodle's content type is text/html. */
 static void usable_answers_are_taken(void **state)
 {
     static const struct {
@@ -171,6 +171,7 @@ static void usable_answers_are_taken(void **state)
     }
 }
 
+/* SPEC T-01, T-02, T-03, T-05, T-10 */
 static void unusable_answers_are_refused_with_the_reason(void **state)
 {
     static const struct {
@@ -223,6 +224,7 @@ static void unusable_answers_are_refused_with_the_reason(void **state)
     }
 }
 
+/* SPEC T-02 */
 static void a_token_of_16_kib_is_the_longest(void **state)
 {
     char *text = apr_pcalloc(*state, 20000), *body;
@@ -256,6 +258,42 @@ static void tokens_belong_to_platform_deployment_and_scope(void **state)
     assert_null(get(tokens, 0));
 }
 
+/* SPEC T-06: all nodes know a token by the same name, and no other by it. */
+static void a_token_of_another_node_is_as_good_as_our_own(void **state)
+{
+    char key[LTI_TOKEN_KEY_SIZE], other_key[LTI_TOKEN_KEY_SIZE];
+    lti_tokens_t *tokens = lti_tokens_create(*state);
+    lti_platform_t other = campus;
+    const char *sealed;
+    lti_err_t err;
+
+    other.client_id = "client 2";
+    assert_int_equal(lti_tokens_key(key, &campus, "1", LTI_SCOPE_NRPS), APR_SUCCESS);
+    assert_int_equal(strlen(key), LTI_TOKEN_KEY_SIZE - 1);
+    assert_int_equal(lti_tokens_key(other_key, &campus, "1", LTI_SCOPE_NRPS), APR_SUCCESS);
+    assert_string_equal(key, other_key);
+    assert_int_equal(lti_tokens_key(other_key, &other, "1", LTI_SCOPE_NRPS), APR_SUCCESS);
+    assert_string_not_equal(key, other_key);
+    assert_int_equal(lti_tokens_key(other_key, &campus, "2", LTI_SCOPE_NRPS), APR_SUCCESS);
+    assert_string_not_equal(key, other_key);
+    assert_int_equal(lti_tokens_key(other_key, &campus, NULL, LTI_SCOPE_NRPS), APR_SUCCESS);
+    assert_string_not_equal(key, other_key);
+    assert_int_equal(lti_tokens_key(other_key, &campus, "1", "other"), APR_SUCCESS);
+    assert_string_not_equal(key, other_key);
+
+    assert_int_equal(lti_tokens_until(&sealed, tokens, &campus, "1", LTI_SCOPE_NRPS), 0);
+    assert_null(sealed);
+    assert_ok(lti_tokens_adopt(tokens, &campus, "1", LTI_SCOPE_NRPS, "theirs", NOW + apr_time_from_sec(60), "SEALED", &err), err);
+    assert_string_equal(get(tokens, 59), "theirs");
+    assert_null(get(tokens, 60));
+    assert_int_equal(lti_tokens_until(&sealed, tokens, &campus, "1", LTI_SCOPE_NRPS), NOW + apr_time_from_sec(60));
+    assert_string_equal(sealed, "SEALED");
+    /* A new one of our own is not in the database yet. */
+    assert_ok(put(tokens, 200, ANSWER(""), NOW, *state, &err), err);
+    assert_true(lti_tokens_until(&sealed, tokens, &campus, "1", LTI_SCOPE_NRPS) > NOW);
+    assert_null(sealed);
+}
+
 static void a_new_token_replaces_the_old_and_a_failure_leaves_it(void **state)
 {
     lti_tokens_t *tokens = lti_tokens_create(*state);
@@ -281,6 +319,7 @@ int main(void)
         POOL_TEST(the_request_is_what_platforms_demand),           POOL_TEST(every_assertion_has_an_id_of_its_own),
         POOL_TEST(an_assertion_that_cannot_be_made_is_an_error),   POOL_TEST(usable_answers_are_taken),
         POOL_TEST(unusable_answers_are_refused_with_the_reason),   POOL_TEST(a_token_of_16_kib_is_the_longest),
+        POOL_TEST(a_token_of_another_node_is_as_good_as_our_own),
         POOL_TEST(tokens_belong_to_platform_deployment_and_scope), POOL_TEST(a_new_token_replaces_the_old_and_a_failure_leaves_it),
     };
 
