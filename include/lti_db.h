@@ -100,9 +100,6 @@ typedef apr_status_t lti_db_course_fn(void *baton, const lti_course_t *course, l
 apr_status_t lti_db_courses_changed(lti_db_t *db, apr_int64_t since, lti_db_course_fn *fn, void *baton, apr_pool_t *ptemp,
                                     lti_err_t *err);
 
-/** Keys of courses that are due at `now`, not leased by somebody, with a roster address; the longest due first. */
-apr_status_t lti_db_courses_due(apr_array_header_t **keys, lti_db_t *db, apr_time_t now, int max, apr_pool_t *p, lti_err_t *err);
-
 /** Somebody presses "update now": due at once, whatever the backoff. APR_NOTFOUND. */
 apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
@@ -148,6 +145,7 @@ typedef struct lti_apply_t {
     lti_roster_state_t state;          /* LTI_ROSTER_CURRENT or LTI_ROSTER_HELD */
     const unsigned char *held_digest;  /* of the missing, when held; NULL clears the hold */
     int held_missing;
+    int acceptance_used;    /* they are held although somebody accepted, who did not mean so many */
     const char *error_name; /* why they are held (code and text), NULL if they are not */
     const char *error_text;
     apr_time_t due_at;
@@ -172,7 +170,8 @@ typedef struct lti_hold_t {
     int held;
     unsigned char digest[LTI_DIGEST_SIZE];
     apr_time_t since;
-    int accepted; /* an administrator accepts what is missing in the next run */
+    int missing;  /* people who were, in the run that holds them */
+    int accepted; /* an administrator accepts what is missing in the next run, if it is not more than that */
 } lti_hold_t;
 
 apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course_key, apr_pool_t *ptemp, lti_err_t *err);
@@ -313,10 +312,14 @@ typedef struct lti_db_due_t {
 
 #define LTI_DB_SKIP_MAX 8
 
-/** The next courses as of lti_db_courses_due(), with their platforms, behind `after` (NULL: from the first), at most `max`; those of up to LTI_DB_SKIP_MAX platforms (names)
+/** Courses that are due at `now`, not leased by somebody, with a roster address, the longest due first: the next ones behind `after` (NULL: from the first), at most `max`; those of up to LTI_DB_SKIP_MAX platforms (names)
  * are left out. `due` holds lti_db_due_t. */
 apr_status_t lti_db_due_each(apr_array_header_t **due, lti_db_t *db, apr_time_t now, const lti_db_due_t *after,
                              const apr_array_header_t *skip, int max, apr_pool_t *p, lti_err_t *err);
+
+/** What a clock that was ahead has written: courses that are due after `latest` are due at once, leases of runs and tokens that last for more than an hour end. No course is
+ * forgotten for as long as that clock was ahead. */
+apr_status_t lti_db_recall(lti_db_t *db, apr_time_t now, apr_time_t latest, apr_pool_t *ptemp, lti_err_t *err);
 
 /** A course that nobody runs is put off: its platform asks for patience, which `error_name` and `error_text` say. No failure is counted, its state stays. */
 apr_status_t lti_db_course_put_off(lti_db_t *db, const char *course_key, const char *error_name, const char *error_text,
@@ -358,5 +361,37 @@ apr_status_t lti_db_token_release(lti_db_t *db, const char *token_key, const cha
 
 /** The platform refuses this one; a newer one stays. */
 apr_status_t lti_db_token_forget(lti_db_t *db, const char *token_key, const char *sealed, apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- courses named beforehand (the engine) ----------------------------------------------------------------------------------- */
+
+/**
+ * The configuration names a course (LTICourse), with the address of its roster; launched_at is 0. Creates it, due `now`, if there is none. Otherwise an address that a launch
+ * told stays; another one than the configuration gave before is written, and makes it due. Writes nothing when nothing differs.
+ */
+apr_status_t lti_db_course_named(lti_db_t *db, const lti_course_t *course, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- the history of runs ------------------------------------------------------------------------------------------------------ */
+
+/** What became of a run. */
+typedef struct lti_db_run_t {
+    const char *course_key;
+    const char *run_id;
+    const char *node;
+    apr_time_t started_at;
+    apr_time_t ended_at; /* 0: it goes on */
+    apr_int64_t pages, members;
+    apr_int64_t joined, changed, departed, returned, missing;
+    const char *error_name; /* NULL: all went well */
+    const char *error_text;
+    apr_int64_t repeats; /* earlier runs right before it that ended the same uneventful way */
+} lti_db_run_t;
+
+/** Writes how far a run has come, or how it ended: then it joins the row of the run before if both say the same, and only the course's newest 50 rows are kept. */
+apr_status_t lti_db_run_write(lti_db_t *db, const lti_db_run_t *run, apr_pool_t *ptemp, lti_err_t *err);
+
+typedef apr_status_t lti_db_run_fn(void *baton, const lti_db_run_t *run);
+/** Calls `fn` for the newest runs of a course, the newest first; texts live in `p`. */
+apr_status_t lti_db_runs_each(lti_db_t *db, const char *course_key, int max, lti_db_run_fn *fn, void *baton, apr_pool_t *p,
+                              lti_err_t *err);
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef LTI_REFRESH_H
 #define LTI_REFRESH_H
 
+#include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_time.h>
 #include "lti_admission.h"
@@ -79,6 +80,7 @@ typedef struct lti_refresh_options_t {
     int (*admits_private)(void *baton, const lti_platform_t *platform, const char *url);
     void *baton;
     const char *node; /* unique for this process: owner of leases */
+    apr_hash_t *named; /* courses named beforehand (LTICourse): key -> const lti_course_t *; NULL: none */
     int enabled; /* LTISync */
     apr_interval_time_t interval, stall, stale_after_min, retain, dormant_after;
     int stale_after_intervals;

@@ -98,6 +98,8 @@ typedef struct lti_snapshot_course_t {
     apr_time_t stale_at;
 } lti_snapshot_course_t;
 
+#define LTI_SNAPSHOT_NEVER_YET (-1) /* version of a course without a roster whose last run failed: readers need not wait for it */
+
 #define LTI_SNAPSHOT_ROLES_MAX 2048
 
 typedef struct lti_snapshot_member_t {

@@ -11,6 +11,7 @@
 
 #include <httpd.h>
 #include <http_config.h>
+#include <apr_hash.h>
 #include <apr_tables.h>
 #include <apr_time.h>
 #include "lti_err.h"
@@ -48,6 +49,13 @@ typedef struct lti_runtime_t {
     const char *fingerprint;     /* of the secrets, the sealing one first; reveals nothing of them */
 } lti_runtime_t;
 
+/** A line LTICourse, as it is written. */
+typedef struct lti_named_line_t {
+    lti_place_t place;
+    const char *platform, *context_id, *url;
+    const char *deployment; /* NULL: the platform's only one */
+} lti_named_line_t;
+
 /** A line LTICoursePaths: where it holds, and what it says. */
 typedef struct lti_course_line_t {
     lti_place_t place; /* the path of its <Location>, without a slash at the end */
@@ -78,6 +86,8 @@ typedef struct lti_server_config_t {
     apr_int64_t message_types; /* set of LTI_MESSAGE_* */
     apr_array_header_t *legacy_secrets; /* of lti_legacy_secret_t *, the main server's first; NULL: none */
     int sync_on_launch;
+    apr_interval_time_t sync_wait; /* how long a launch waits for the first roster of its course; 0: it does not */
+    apr_array_header_t *named_lines; /* of lti_named_line_t: of this host alone; NULL: none */
     apr_array_header_t *service_hosts; /* of const char *, NULL: none added */
     apr_array_header_t *course_lines; /* of lti_course_line_t *, NULL: none */
     apr_array_header_t *course_paths; /* of lti_course_path_t, all applications; NULL unless LTICoursePaths is On for one; made by the check */
@@ -88,6 +98,7 @@ typedef struct lti_server_config_t {
     int db_is_sqlite;
     const char *db_text; /* the lines that say which database it is, passwords too; the main server's; made by the check */
     /* of the main server only */
+    apr_hash_t *named_courses; /* course key -> const lti_course_t *, of all hosts; NULL: none; made by the check */
     const char *state_dir;
     apr_array_header_t *key_files; /* of lti_place_t; NULL: one is generated */
     const lti_place_t *secret_file; /* NULL: generated */

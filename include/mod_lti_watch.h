@@ -15,7 +15,8 @@ apr_status_t mod_lti_watch_setup(lti_runtime_t *runtime, const apr_array_header_
 
 void mod_lti_watch_child_init(apr_pool_t *pchild);
 
-/** May run inside a signal handler: stores one flag. */
-void mod_lti_watch_child_stopping(void);
+/** May run inside a signal handler: stores flags. A callback that does not leave then (the database is silent) is waited for 2.5 seconds, at a graceful end 10;
+ * after that the process ends at once. */
+void mod_lti_watch_child_stopping(int graceful);
 
 #endif

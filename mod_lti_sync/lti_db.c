@@ -150,7 +150,8 @@ apr_status_t lti_db_courses_by_context(apr_array_header_t **keys, lti_db_t *db, 
 
 /** What the row of a course would become, and what of it differs. */
 typedef struct course_update_t {
-    const lti_course_t *said; /* by the launch */
+    const lti_course_t *said; /* by the launch, or by the configuration */
+    int named;                /* by the configuration: a launch knows better */
     apr_time_t wanted_due_at;
     lti_course_t next;
     int context_differs; /* what stands in lti_context, launched_at aside */
@@ -187,6 +188,7 @@ static void compare_course(course_update_t *update, const lti_course_t *stored, 
 {
     const lti_course_t *said = update->said;
     lti_course_t *next = &update->next;
+    int moves;
 
     *next = *stored;
     update->context_differs = 0;
@@ -194,7 +196,10 @@ static void compare_course(course_update_t *update, const lti_course_t *stored, 
     next->label = said_or_stored(said->label, stored->label, &update->context_differs, p);
     next->title = said_or_stored(said->title, stored->title, &update->context_differs, p);
     next->type = said_or_stored(said->type, stored->type, &update->context_differs, p);
-    if (said->nrps_url != NULL && (stored->nrps_url == NULL || strcmp(said->nrps_url, stored->nrps_url) != 0)) {
+    moves = said->nrps_url != NULL && (stored->nrps_url == NULL || strcmp(said->nrps_url, stored->nrps_url) != 0);
+    if (update->named && stored->nrps_url != NULL && stored->launched_at != 0)
+        moves = 0;
+    if (moves) {
         next->nrps_url = said->nrps_url;
         update->context_differs = 1;
     }
@@ -209,6 +214,9 @@ static void compare_course(course_update_t *update, const lti_course_t *stored, 
     if (update->state_differs)
         next->state = LTI_ROSTER_PENDING;
     update->due_differs = next->nrps_url != NULL && (update->state_differs || stored->due_at > update->wanted_due_at);
+    /* Each process names its courses anew: that is no wish for their rosters. */
+    if (update->named && !update->state_differs && !moves)
+        update->due_differs = 0;
     if (update->due_differs)
         next->due_at = update->wanted_due_at;
 }
@@ -309,6 +317,23 @@ apr_status_t lti_db_course_launched(lti_db_t *db, const lti_course_t *course, ap
     if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
         return rv;
     return lti_db_course_launched_known(db, course, rv == APR_SUCCESS ? &stored : NULL, due_at, ptemp, err);
+}
+
+apr_status_t lti_db_course_named(lti_db_t *db, const lti_course_t *course, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
+{
+    course_update_t update = {.said = course, .named = 1, .wanted_due_at = now};
+    lti_course_t stored;
+    apr_int64_t change_no;
+    apr_status_t rv = read_course(&stored, &change_no, db, course->key, ptemp, err);
+
+    if (rv != APR_SUCCESS && rv != APR_NOTFOUND)
+        return rv;
+    if (rv == APR_SUCCESS) {
+        compare_course(&update, &stored, ptemp);
+        if (!anything_differs(&update))
+            return APR_SUCCESS;
+    }
+    return lti_db_transaction(db, course_launched, &update, ptemp, err);
 }
 
 /* --- members ------------------------------------------------------------------------------------------------- */

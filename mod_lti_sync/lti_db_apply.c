@@ -74,8 +74,9 @@ static apr_status_t count_staged(lti_applied_t *applied, lti_db_t *db, const lti
     applied->joined = (int)lti_db_number(&rows, 1);
     applied->returned = (int)lti_db_number(&rows, 2);
     applied->changed = found - applied->joined - applied->returned;
-    if (found == 0)
-        return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "none of %d staged rows of the run is there", apply->staged);
+    /* A server that crashed and came back may have lost the last rows that it took. */
+    if (found != apply->staged)
+        return lti_fail(err, LTI_E_STORE, APR_EGENERAL, "of %d staged rows of the run %d are there", apply->staged, found);
     return APR_SUCCESS;
 }
 
@@ -148,6 +149,7 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
         "held_missing = %lld, held_accepted = %lld WHERE course_key = %s";
     char text[LTI_DB_DIGEST_TEXT];
     const char *held_digest = NULL;
+    int agrees;
     apr_int64_t state = apply->state, active = applied->active, held_missing = 0, held_accepted = 0;
     apr_time_t held_since = 0, due_at = lti_db_due_after(standing->due_at, standing->lease_since, apply->due_at);
 
@@ -155,10 +157,10 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
         lti_db_digest_text(text, apply->held_digest);
         held_digest = text;
         held_missing = apply->held_missing;
-        /* An acceptance that came while this run was under way is for the next one. */
-        held_accepted = standing->held_accepted;
-        held_since =
-            standing->held_digest != NULL && strcmp(standing->held_digest, text) == 0 ? standing->held_since : apply->requested_at;
+        agrees = standing->held_digest != NULL && strcmp(standing->held_digest, text) == 0;
+        /* An acceptance that came while this run was under way is for the next one, if it is of the same people. */
+        held_accepted = agrees && !apply->acceptance_used ? standing->held_accepted : 0;
+        held_since = agrees ? standing->held_since : apply->requested_at;
     }
     return lti_db_run(NULL, db, sql,
                       LTI_DB_ARGS(&state, &active, &apply->requested_at, &apply->stale_at, &due_at, apply->error_name,
@@ -172,7 +174,9 @@ typedef struct application_t {
     lti_applied_t applied;
 } application_t;
 
-static apr_status_t write_events(lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
+/* Events tell what differs from the members as they still are. Whoever is staged and missing came and went in one list of changes:
+ * the second event is told from what the first has made of them. */
+static apr_status_t apply_members(lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
 {
     lti_db_numbering_t numbering;
     int anybody_missing = apply->missing != NULL && apply->missing->nelts > 0;
@@ -181,26 +185,19 @@ static apr_status_t write_events(lti_db_t *db, const lti_apply_t *apply, apr_poo
     if (apply->staged == 0 && !anybody_missing)
         return APR_SUCCESS;
     rv = lti_db_events_begin(&numbering, db, ptemp, err);
-    if (rv == APR_SUCCESS && apply->staged > 0)
-        rv = lti_db_events_staged(&numbering, db, apply, ptemp, err);
-    if (rv == APR_SUCCESS && anybody_missing)
-        rv = lti_db_events_missing(&numbering, db, apply, ptemp, err);
-    return rv == APR_SUCCESS ? lti_db_events_end(&numbering, db, ptemp, err) : rv;
-}
-
-static apr_status_t apply_members(lti_applied_t *applied, lti_db_t *db, const lti_apply_t *apply, apr_pool_t *ptemp, lti_err_t *err)
-{
-    /* They tell what differs from the members as they still are. */
-    apr_status_t rv = write_events(db, apply, ptemp, err);
-
     if (rv == APR_SUCCESS && apply->staged > 0) {
         rv = count_staged(applied, db, apply, ptemp, err);
         if (rv == APR_SUCCESS)
+            rv = lti_db_events_staged(&numbering, db, apply, ptemp, err);
+        if (rv == APR_SUCCESS)
             rv = merge_staged(db, apply, ptemp, err);
     }
-    if (rv == APR_SUCCESS && apply->missing != NULL)
-        rv = mark_missing(&applied->left, db, apply, ptemp, err);
-    return rv;
+    if (rv == APR_SUCCESS && anybody_missing) {
+        rv = lti_db_events_missing(&numbering, db, apply, ptemp, err);
+        if (rv == APR_SUCCESS)
+            rv = mark_missing(&applied->left, db, apply, ptemp, err);
+    }
+    return rv == APR_SUCCESS ? lti_db_events_end(&numbering, db, ptemp, err) : rv;
 }
 
 static apr_status_t apply_run(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_err_t *err)

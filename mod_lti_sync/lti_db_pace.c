@@ -6,6 +6,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#define LONGEST_PAUSE apr_time_from_sec(2 * 3600) /* none is; what is later was written by a clock that was ahead */
+#define LONGEST_LEASE apr_time_from_sec(3600)
 #define PAST_PAUSES_KEPT apr_time_from_sec(24 * 3600) /* for whoever wonders what was last night */
 
 /* --- courses that are due ---------------------------------------------------------------------------------------- */
@@ -51,8 +53,9 @@ apr_status_t lti_db_due_each(apr_array_header_t **due, lti_db_t *db, apr_time_t 
 apr_status_t lti_db_course_put_off(lti_db_t *db, const char *course_key, const char *error_name, const char *error_text,
                                    apr_time_t due_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "UPDATE lti_sync SET due_at = %lld, error_name = %s, error_text = %s "
-                              "WHERE course_key = %s AND (lease_owner IS NULL OR lease_until <= %lld)";
+    /* Not if somebody pressed "update now" since the course was looked at. */
+    static const char sql[] = "UPDATE lti_sync SET due_at = %lld, error_name = %s, error_text = %s WHERE course_key = %s "
+                              "AND requested_at <= lease_since AND (lease_owner IS NULL OR lease_until <= %lld)";
     const char *text = lti_db_presentable(error_text, ptemp);
 
     return lti_db_run(NULL, db, sql, LTI_DB_ARGS(&due_at, error_name, text, course_key, &now), ptemp, err);
@@ -61,10 +64,12 @@ apr_status_t lti_db_course_put_off(lti_db_t *db, const char *course_key, const c
 apr_status_t lti_db_run_put_off(lti_db_t *db, const char *course_key, const char *run_id, const char *owner, const char *error_name,
                                 const char *error_text, apr_time_t due_at, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "UPDATE lti_sync SET due_at = %lld, error_name = %s, error_text = %s, lease_owner = NULL, "
-                              "lease_until = 0 WHERE course_key = %s AND lease_owner = %s";
+    /* As lti_db_due_after(): it may have been asked for anew while the run went on. */
+    static const char sql[] =
+        "UPDATE lti_sync SET due_at = CASE WHEN due_at > lease_since AND due_at < %lld THEN due_at ELSE %lld END, error_name = %s, "
+        "error_text = %s, lease_owner = NULL, lease_until = 0 WHERE course_key = %s AND lease_owner = %s";
     const char *text = lti_db_presentable(error_text, ptemp);
-    apr_status_t rv = lti_db_run(NULL, db, sql, LTI_DB_ARGS(&due_at, error_name, text, course_key, owner), ptemp, err);
+    apr_status_t rv = lti_db_run(NULL, db, sql, LTI_DB_ARGS(&due_at, &due_at, error_name, text, course_key, owner), ptemp, err);
 
     return rv == APR_SUCCESS ? lti_db_unstage(db, run_id, ptemp, err) : rv;
 }
@@ -77,13 +82,14 @@ apr_status_t lti_db_pause_write(lti_db_t *db, const char *platform, apr_time_t u
     static const char make[] = "INSERT INTO lti_pace (platform, paused_until, error_name, error_text) VALUES (%s, %lld, %s, %s) "
                                "{keep platform}";
     static const char extend[] = "UPDATE lti_pace SET paused_until = %lld, error_name = %s, error_text = %s "
-                                 "WHERE platform = %s AND paused_until < %lld";
+                                 "WHERE platform = %s AND (paused_until < %lld OR paused_until > %lld)";
+    apr_time_t absurd = until + LONGEST_PAUSE;
     const char *text = lti_db_presentable(error_text, ptemp);
     apr_status_t rv = lti_db_run(NULL, db, make, LTI_DB_ARGS(platform, &until, error_name, text), ptemp, err);
 
     if (rv != APR_SUCCESS)
         return rv;
-    return lti_db_run(NULL, db, extend, LTI_DB_ARGS(&until, error_name, text, platform, &until), ptemp, err);
+    return lti_db_run(NULL, db, extend, LTI_DB_ARGS(&until, error_name, text, platform, &until, &absurd), ptemp, err);
 }
 
 apr_status_t lti_db_pauses_each(lti_db_t *db, apr_time_t now, lti_db_pause_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err)
@@ -176,10 +182,23 @@ apr_status_t lti_db_token_forget(lti_db_t *db, const char *token_key, const char
 
 apr_status_t lti_db_purge_pace(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char pauses[] = "DELETE FROM lti_pace WHERE paused_until < %lld";
+    static const char pauses[] = "DELETE FROM lti_pace WHERE paused_until < %lld OR paused_until > %lld";
     static const char tokens[] = "DELETE FROM lti_token WHERE expires_at < %lld AND lease_until < %lld";
-    apr_time_t before = now - PAST_PAUSES_KEPT;
-    apr_status_t rv = lti_db_run(NULL, db, pauses, LTI_DB_ARGS(&before), ptemp, err);
+    apr_time_t before = now - PAST_PAUSES_KEPT, absurd = now + LONGEST_PAUSE;
+    apr_status_t rv = lti_db_run(NULL, db, pauses, LTI_DB_ARGS(&before, &absurd), ptemp, err);
 
     return rv == APR_SUCCESS ? lti_db_run(NULL, db, tokens, LTI_DB_ARGS(&now, &now), ptemp, err) : rv;
+}
+
+apr_status_t lti_db_recall(lti_db_t *db, apr_time_t now, apr_time_t latest, apr_pool_t *ptemp, lti_err_t *err)
+{
+    static const char due[] = "UPDATE lti_sync SET due_at = %lld WHERE due_at > %lld";
+    static const char leases[] = "UPDATE lti_sync SET lease_owner = NULL, lease_until = 0 WHERE lease_until > %lld";
+    static const char tokens[] = "UPDATE lti_token SET lease_owner = NULL, lease_until = 0 WHERE lease_until > %lld";
+    apr_time_t absurd = now + LONGEST_LEASE;
+    apr_status_t rv = lti_db_run(NULL, db, due, LTI_DB_ARGS(&now, &latest), ptemp, err);
+
+    if (rv == APR_SUCCESS)
+        rv = lti_db_run(NULL, db, leases, LTI_DB_ARGS(&absurd), ptemp, err);
+    return rv == APR_SUCCESS ? lti_db_run(NULL, db, tokens, LTI_DB_ARGS(&absurd), ptemp, err) : rv;
 }

@@ -132,6 +132,9 @@ apr_status_t lti_db_purge_events(lti_db_t *db, apr_time_t before, apr_pool_t *pt
 /** Removes pauses and tokens that are past. */
 apr_status_t lti_db_purge_pace(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
+/** Removes runs that are long past, and those that nobody will end. */
+apr_status_t lti_db_purge_runs(lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
 /** A reason as it can be stored: short enough, and UTF-8. */
 const char *lti_db_presentable(const char *text, apr_pool_t *p);
 

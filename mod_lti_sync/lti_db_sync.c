@@ -54,24 +54,6 @@ apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const ch
 
 /* --- due courses and leases ---------------------------------------------------------------------------------- */
 
-apr_status_t lti_db_courses_due(apr_array_header_t **keys, lti_db_t *db, apr_time_t now, int max, apr_pool_t *p, lti_err_t *err)
-{
-    /* due_at is 0 for a course without a roster service. */
-    static const char sql[] = "SELECT course_key FROM lti_sync WHERE due_at > 0 AND due_at <= %lld AND state <> 0 "
-                              "AND (lease_owner IS NULL OR lease_until <= %lld) ORDER BY due_at LIMIT %lld";
-    apr_array_header_t *found = apr_array_make(p, 8, sizeof(const char *));
-    apr_int64_t limit = max;
-    lti_db_rows_t rows;
-    apr_status_t rv = lti_db_select(&rows, db, sql, LTI_DB_ARGS(&now, &now, &limit), p, err);
-
-    *keys = found;
-    if (rv != APR_SUCCESS)
-        return rv;
-    while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS)
-        APR_ARRAY_PUSH(found, const char *) = apr_pstrdup(p, lti_db_text(&rows, 0));
-    return rv == APR_EOF ? APR_SUCCESS : rv;
-}
-
 apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
     /* Unconditional: a run that is going on sees by this time that it was asked for anew (lti_db_due_after). */
@@ -148,13 +130,14 @@ apr_time_t lti_db_due_after(apr_time_t stored_due_at, apr_time_t lease_since, ap
 
 apr_status_t lti_db_hold_read(lti_hold_t *hold, lti_db_t *db, const char *course_key, apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "SELECT held_digest, held_since, held_accepted FROM lti_sync WHERE course_key = %s";
+    static const char sql[] = "SELECT held_digest, held_since, held_accepted, held_missing FROM lti_sync WHERE course_key = %s";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select_one(&rows, db, sql, LTI_DB_ARGS(course_key), ptemp, err);
 
     if (rv != APR_SUCCESS)
         return rv;
-    *hold = (lti_hold_t){.since = lti_db_number(&rows, 1), .accepted = lti_db_number(&rows, 2) != 0};
+    *hold = (lti_hold_t){
+        .since = lti_db_number(&rows, 1), .accepted = lti_db_number(&rows, 2) != 0, .missing = (int)lti_db_number(&rows, 3)};
     hold->held = lti_db_digest_parse(hold->digest, lti_db_text(&rows, 0)) == APR_SUCCESS;
     return APR_SUCCESS;
 }
@@ -387,6 +370,8 @@ apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before
         rv = lti_db_purge_admission(db, now, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = lti_db_purge_pace(db, now, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_db_purge_runs(db, now, ptemp, err);
     while (rv == APR_SUCCESS) {
         rv = lti_db_select_one(&rows, db, abandoned, LTI_DB_ARGS(&staged_before, &now), ptemp, err);
         if (rv == APR_SUCCESS)

@@ -139,6 +139,12 @@ static void set_pause(platform_t *platform, apr_time_t until, const char *error_
     platform->pause = (lti_pause_t){.until = until, .error_name = platform->error_name, .error_text = platform->error_text};
 }
 
+/* A clock that was set back must not make a pause of it that nobody asked for, nor hide the next one. */
+static int is_of_another_clock(const lti_pause_t *pause, apr_time_t now)
+{
+    return pause->until - now > PAUSE_MAX + SECOND;
+}
+
 void lti_pace_refused(lti_pace_t *pace, const char *name, apr_interval_time_t retry_after, const char *error_name,
                       const char *error_text, apr_time_t now)
 {
@@ -147,6 +153,8 @@ void lti_pace_refused(lti_pace_t *pace, const char *name, apr_interval_time_t re
     int i;
 
     platform->is_silent = 0;
+    if (is_of_another_clock(&platform->pause, now))
+        platform->pause.until = 0;
     /* Several runs are refused at once: that is one refusal. */
     if (now >= platform->pause.until)
         platform->refusals++;
@@ -186,8 +194,7 @@ int lti_pace_is_paused(lti_pause_t *pause, const lti_pace_t *pace, const char *n
 {
     const platform_t *platform = find(pace, name);
 
-    /* A clock that was set back must not make a pause of it that nobody asked for. */
-    if (platform == NULL || now >= platform->pause.until || platform->pause.until - now > PAUSE_MAX + SECOND)
+    if (platform == NULL || now >= platform->pause.until || is_of_another_clock(&platform->pause, now))
         return 0;
     if (pause != NULL)
         *pause = platform->pause;

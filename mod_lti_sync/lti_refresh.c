@@ -5,7 +5,9 @@
 #include <string.h>
 #include <apr_strings.h>
 #include "lti_crypto.h"
+#include "lti_refresh_history.h"
 #include "lti_refresh_lease.h"
+#include "lti_refresh_named.h"
 #include "lti_refresh_pace.h"
 #include "lti_refresh_publish.h"
 #include "lti_refresh_run.h"
@@ -145,13 +147,15 @@ static apr_interval_time_t jitter(apr_interval_time_t interval)
     return interval - interval / 10 + interval / 5 * (bytes[0] * 256 + bytes[1]) / 65535;
 }
 
-/* Invariant 4: every interval while somebody launches or uses it; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
+/* Invariant 4: every interval while somebody launches or uses it, or the configuration names it; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
 static apr_interval_time_t effective_interval(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
 {
     apr_interval_time_t interval = options->interval > SECOND ? options->interval : SECOND;
     apr_time_t active_at = course->launched_at > course->used_at ? course->launched_at : course->used_at;
     apr_interval_time_t quiet = now - active_at;
 
+    if (options->named != NULL && apr_hash_get(options->named, course->key, APR_HASH_KEY_STRING) != NULL)
+        return interval;
     if (active_at == 0)
         return interval > DAY ? interval : DAY;
     if (options->dormant_after > 0 && quiet > options->dormant_after)
@@ -337,6 +341,12 @@ static apr_status_t put_off(lti_refresh_t *engine, lti_db_t *db, const lti_db_du
 /* A platform whose courses need not be looked at any more. Where the list is full they are, and are passed over. */
 static void skip_platform(apr_array_header_t *skip, const char *platform)
 {
+    int i;
+
+    for (i = 0; i < skip->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(skip, i, const char *), platform) == 0)
+            return;
+    }
     if (skip->nelts < LTI_DB_SKIP_MAX)
         APR_ARRAY_PUSH(skip, const char *) = platform;
 }
@@ -358,7 +368,7 @@ static apr_status_t start_page(lti_refresh_t *engine, lti_db_t *db, const apr_ar
         if (!course->requested && lti_pace_is_paused(&pause, engine->pace, course->platform, now)) {
             if (++*moved <= PUT_OFF_MAX)
                 rv = put_off(engine, db, course, &pause, now, err);
-            else if (*moved == PUT_OFF_MAX + 1)
+            else
                 skip_platform(skip, course->platform);
         } else if (lti_pace_has_place(engine->pace, course->platform)) {
             rv = start_run(engine, db, course, now, err);
@@ -366,8 +376,7 @@ static apr_status_t start_page(lti_refresh_t *engine, lti_db_t *db, const apr_ar
             engine->more_due = 1;
             if (lti_pace_is_full(engine->pace))
                 return APR_SUCCESS;
-            if (skip->nelts == 0 || strcmp(APR_ARRAY_IDX(skip, skip->nelts - 1, const char *), course->platform) != 0)
-                skip_platform(skip, course->platform);
+            skip_platform(skip, course->platform);
         }
     }
     return rv;
@@ -476,6 +485,7 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
     /* Should this fail, the next look does it again and says so. */
     if (lti_publisher_catch_up(engine->publisher, db, engine->scratch, &why) != APR_SUCCESS)
         engine->look_at = 0;
+    lti_history_end(run, db, &applied, apply.state == LTI_ROSTER_HELD ? &note : NULL, now, engine->scratch);
     if (note.code == LTI_E_ROSTER_HELD || note.code == LTI_E_ROSTER_EMPTY)
         kind = LTI_EVENT_RUN_HELD;
     tell_run(engine, run, kind, &applied, note.code != LTI_OK ? &note : NULL, apply.due_at);
@@ -486,10 +496,14 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
 static apr_status_t write_put_off(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
 {
     lti_pause_t pause = {.until = now};
+    apr_status_t rv;
 
     (void)lti_pace_is_paused(&pause, engine->pace, run->course->platform, now);
-    return lti_db_run_put_off(db, run->course->key, run->id, engine->options.node, lti_err_info(run->err.code)->name, run->err.text,
-                              lti_pace_resumption(&pause, now), engine->scratch, err);
+    rv = lti_db_run_put_off(db, run->course->key, run->id, engine->options.node, lti_err_info(run->err.code)->name, run->err.text,
+                            lti_pace_resumption(&pause, now), engine->scratch, err);
+    if (rv == APR_SUCCESS)
+        lti_history_end(run, db, NULL, &run->err, now, engine->scratch);
+    return rv;
 }
 
 static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
@@ -505,6 +519,7 @@ static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_
         return rv;
     if (lti_publisher_catch_up(engine->publisher, db, engine->scratch, &why) != APR_SUCCESS)
         engine->look_at = 0;
+    lti_history_end(run, db, NULL, &run->err, now, engine->scratch);
     /* A platform that was taken out of the configuration is said once, not each day. */
     if (run->err.code != LTI_E_CONFIG || course->error_name == NULL || strcmp(course->error_name, name) != 0)
         tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, &run->err, due_at);
@@ -518,7 +533,7 @@ static void finish(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
     apr_status_t rv = APR_EAGAIN;
     lti_db_t *db;
 
-    if (now < run->retry_at)
+    if (now < run->retry_at && run->retry_at - now <= SECOND)
         return;
     db = borrow(engine, &why);
     if (db != NULL) {
@@ -550,6 +565,22 @@ static void finish(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
     }
 }
 
+/* Whoever asked for a run that takes long sees it move. */
+static void tell_progress(lti_refresh_t *engine, lti_run_t *run, apr_time_t now)
+{
+    lti_err_t why = {0};
+    lti_db_t *db;
+
+    if (!lti_history_is_due(run, now))
+        return;
+    run->told_at = now;
+    db = borrow(engine, &why);
+    if (db == NULL)
+        return;
+    lti_history_progress(run, db, now, engine->scratch);
+    give_back(engine, db);
+}
+
 static void advance_runs(lti_refresh_t *engine)
 {
     lti_run_t *run, *next;
@@ -563,6 +594,8 @@ static void advance_runs(lti_refresh_t *engine)
         lti_run_advance(run, now);
         if (run->state == LTI_RUN_COMPLETE || run->state == LTI_RUN_BROKEN)
             finish(engine, run, now);
+        else
+            tell_progress(engine, run, now);
     }
 }
 
@@ -570,9 +603,15 @@ static void advance_runs(lti_refresh_t *engine)
 
 static apr_status_t housekeeping(lti_refresh_t *engine, lti_db_t *db, apr_time_t now, lti_err_t *err)
 {
-    if (now < engine->purge_at)
+    apr_interval_time_t longest = engine->options.interval > WEEK ? engine->options.interval : WEEK;
+    apr_status_t rv;
+
+    if (now < engine->purge_at && engine->purge_at - now <= HOUSEKEEPING)
         return APR_SUCCESS;
     engine->purge_at = now + HOUSEKEEPING;
+    rv = lti_db_recall(db, now, now + longest + longest / 5, engine->scratch, err);
+    if (rv != APR_SUCCESS)
+        return rv;
     return lti_db_purge(db, now, now - STAGED_FOR, now - engine->options.retain, engine->scratch, err);
 }
 
@@ -582,6 +621,9 @@ static apr_status_t look_with(lti_refresh_t *engine, lti_db_t *db, apr_time_t no
 
     if (!engine->schema_ready) {
         rv = lti_schema_ensure(db, engine->scratch, err);
+        if (rv != APR_SUCCESS)
+            return rv;
+        rv = lti_named_write(&engine->options, db, now, engine->scratch, err);
         if (rv != APR_SUCCESS)
             return rv;
         engine->schema_ready = 1;

@@ -10,6 +10,7 @@
 #include <apr_strings.h>
 
 #define FULL_EVERY apr_time_from_sec(24 * 3600)
+#define LENIENCE apr_time_from_sec(60)
 
 static int is_usable(const lti_run_t *run, apr_time_t now)
 {
@@ -19,6 +20,9 @@ static int is_usable(const lti_run_t *run, apr_time_t now)
     /* What is held is judged by whole lists, and a whole list mends what failed. */
     if (differences->url == NULL || run->hold.held || run->course->failures > 0 || run->course->version == 0 ||
         now - differences->full_at >= FULL_EVERY || now < differences->full_at)
+        return 0;
+    /* The next run comes about as long after this one as this one after the last: too late for the whole list? */
+    if (now - differences->full_at + (now - run->course->succeeded_at) > FULL_EVERY + LENIENCE)
         return 0;
     origin = lti_http_origin(differences->url, run->pool);
     wanted = lti_http_origin(run->course->nrps_url, run->pool);

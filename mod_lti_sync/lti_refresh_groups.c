@@ -198,7 +198,7 @@ apr_status_t lti_run_groups_ask(lti_run_t *run, const char *token, apr_time_t no
 
 int lti_run_rlid_refused(lti_run_t *run, const lti_err_t *why)
 {
-    if (run->rlid == NULL || run->partial || run->walk_pages > 0 || (why->detail != 400 && why->detail != 404))
+    if (run->rlid == NULL || run->partial || run->walk > 1 || run->walk_pages > 0 || (why->detail != 400 && why->detail != 404))
         return 0;
     run->rlid = NULL;
     run->groups_fault = apr_psprintf(run->pool, "the platform does not take the course's id as rlid, HTTP %ld", why->detail);

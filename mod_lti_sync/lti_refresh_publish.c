@@ -180,9 +180,13 @@ static apr_status_t publish_roster(lti_publisher_t *publisher, lti_db_t *db, con
 
 static void publish_standing(lti_publisher_t *publisher, const lti_course_t *course)
 {
+    lti_course_t standing = *course;
     lti_err_t why = {0};
 
-    if (lti_snapshot_touch(publisher->writer, course, &why) != APR_SUCCESS)
+    /* A launch that waits for the first roster need not wait on. */
+    if (course->version == 0 && course->failures > 0)
+        standing.version = LTI_SNAPSHOT_NEVER_YET;
+    if (lti_snapshot_touch(publisher->writer, &standing, &why) != APR_SUCCESS)
         report_full(publisher, &why);
 }
 

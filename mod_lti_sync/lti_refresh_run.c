@@ -574,6 +574,8 @@ void lti_run_advance(lti_run_t *run, apr_time_t now)
 {
     lti_err_t why = {0};
 
+    if (now < run->started_at) /* the clock was set back */
+        run->started_at = now;
     if (run->state == LTI_RUN_COMPLETE || run->state == LTI_RUN_BROKEN)
         return;
     if (now - run->started_at >= LTI_RUN_TIME_MAX) {

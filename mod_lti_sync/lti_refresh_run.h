@@ -45,6 +45,7 @@ typedef struct lti_run_t {
     apr_time_t started_at;
     apr_time_t requested_at; /* just before the first roster request; 0: none yet */
     apr_time_t lease_until, renew_at;
+    apr_time_t told_at; /* how far it is (lti_refresh_history.c); 0: not yet */
 
     lti_run_state_t state;
     lti_err_t err; /* BROKEN: why */

@@ -133,11 +133,17 @@ void lti_run_token_share(lti_run_t *run)
     apr_time_t until = lti_tokens_until(NULL, run->tokens, run->platform, deployment, run->scope);
     lti_db_t *db;
 
-    if (key == NULL || strcmp(run->leased, key) != 0)
-        return;
     db = store->acquire(store->baton, NULL);
     if (db == NULL)
         return; /* at the next page */
+    /* Of another scope, asked for in vain: others must not wait for it as long as this run reads pages. */
+    if (key == NULL || strcmp(run->leased, key) != 0) {
+        lti_db_hurry(db, run->options->stopping, run->options->baton);
+        lti_run_token_release(run, db, run->page_pool);
+        lti_db_hurry(db, NULL, NULL);
+        store->release(store->baton, db);
+        return;
+    }
     token = apr_pstrdup(run->page_pool, lti_tokens_get(run->tokens, run->platform, deployment, run->scope, 0));
     sealed = token != NULL ? seal(run, key, token) : NULL;
     lti_db_hurry(db, run->options->stopping, run->options->baton);

@@ -48,7 +48,8 @@ static int may_remove(lti_err_t *note, const lti_run_t *run)
     const lti_hold_t *hold = &run->hold;
     int percent = run->options->drop_guard_percent;
 
-    if (hold->accepted)
+    /* Whoever accepted saw how many were missing: not more than those. */
+    if (hold->accepted && sum->missing <= hold->missing)
         return 1;
     if (sum->named == 0 && !run->partial) {
         lti_fail(note, LTI_E_ROSTER_EMPTY, APR_EGENERAL, "the list is empty, %d people are stored", sum->missing);
@@ -81,7 +82,7 @@ void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, 
         if (run->hold.held) {
             apply->state = LTI_ROSTER_HELD;
             apply->held_digest = run->hold.digest;
-            apply->held_missing = run->summary.missing;
+            apply->held_missing = run->hold.missing;
         }
         return;
     }
@@ -97,4 +98,5 @@ void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, 
     apply->state = LTI_ROSTER_HELD;
     apply->held_digest = run->summary.missing_digest;
     apply->held_missing = run->summary.missing;
+    apply->acceptance_used = run->hold.accepted;
 }

@@ -29,7 +29,7 @@ void *mod_lti_config_create_server(apr_pool_t *p, server_rec *s)
     conf->session_lifetime = conf->session_idle = conf->clock_skew = LTI_UNSET;
     conf->max_launch_size = conf->message_types = LTI_UNSET;
     conf->anonymous = conf->strict_roles = conf->sync_on_launch = conf->sync = LTI_UNSET;
-    conf->sync_interval = conf->sync_timeout = conf->sync_stale_time = LTI_UNSET;
+    conf->sync_interval = conf->sync_timeout = conf->sync_stale_time = conf->sync_wait = LTI_UNSET;
     conf->dormant_after = conf->retain = LTI_UNSET;
     conf->sync_stale_after = conf->sync_concurrency = conf->sync_drop_guard = conf->shared_memory = LTI_UNSET;
     conf->event_waiters = LTI_UNSET;
@@ -69,6 +69,8 @@ void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf
     MERGE_NUMBER(strict_roles);
     MERGE_NUMBER(message_types);
     MERGE_NUMBER(sync_on_launch);
+    MERGE_NUMBER(sync_wait);
+    merged->named_lines = add->named_lines; /* courses are known to the whole server, wherever they are named */
     MERGE_POINTER(service_hosts);
     MERGE_POINTER(state_dir);
     MERGE_POINTER(key_files);
@@ -554,8 +556,10 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_TAKE2("LTILegacySecret", add_legacy_secret, NULL, RSRC_CONF,
                   "consumer key of LTI 1.1 and the file of its secret, for the migration claim"),
     AP_INIT_ITERATE("LTIMessageTypes", add_message_type, NULL, RSRC_CONF, "message types that are taken"),
-    AP_INIT_FLAG("LTISyncOnLaunch", set_server_flag, SERVER_FIELD(sync_on_launch), RSRC_CONF,
-                 "a launch refreshes its course's roster"),
+    AP_INIT_TAKE1("LTISyncOnLaunch", mod_lti_config_set_on_launch, NULL, RSRC_CONF,
+                  "On, Off, or wait=2s: a launch refreshes its course's roster, and waits for the first one"),
+    AP_INIT_TAKE_ARGV("LTICourse", mod_lti_config_add_named, NULL, RSRC_CONF,
+                      "platform, context id and roster address of a course that is known before anybody launches it, and its deployment"),
     AP_INIT_ITERATE("LTIServiceHosts", add_service_host, NULL, RSRC_CONF, "hosts whose services may have private addresses"),
     AP_INIT_TAKE1("LTIStateDir", set_main_path, SERVER_FIELD(state_dir), RSRC_CONF, "where generated keys and the secret lie"),
     AP_INIT_ITERATE("LTIKeyFile", add_key_file, NULL, RSRC_CONF, "the tool's private keys (PEM); the first signs"),

@@ -39,6 +39,7 @@ static void complete(lti_server_config_t *conf)
     DEFAULT(strict_roles, 0);
     DEFAULT(message_types, LTI_MESSAGE_RESOURCE_LINK | LTI_MESSAGE_SUBMISSION_REVIEW | LTI_MESSAGE_DEEP_LINKING);
     DEFAULT(sync_on_launch, 1);
+    DEFAULT(sync_wait, 0);
     DEFAULT(sync, 1);
     DEFAULT(sync_interval, SECONDS(15 * 60));
     DEFAULT(sync_timeout, SECONDS(60));
@@ -299,6 +300,7 @@ int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_
             faults += check_applications(conf, ptemp, s);
     }
     faults += mod_lti_config_check_course_paths(pconf, ptemp, main_server);
+    faults += mod_lti_config_check_named(all, pconf, ptemp, main_server);
     if (all->nelts > 0)
         faults += check_database(APR_ARRAY_IDX(all, 0, lti_platform_t *), main_server, ptemp);
     *platforms = all;

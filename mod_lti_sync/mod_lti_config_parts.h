@@ -31,6 +31,13 @@ const char *mod_lti_config_set_roster_names(cmd_parms *cmd, void *dir, const cha
 /** When a block is closed: what cannot be, or NULL. */
 const char *mod_lti_config_check_names(const lti_platform_t *platform, apr_pool_t *p);
 
+/* LTISyncOnLaunch and LTICourse (mod_lti_config_named.c). */
+const char *mod_lti_config_set_on_launch(cmd_parms *cmd, void *dir, const char *value);
+const char *mod_lti_config_add_named(cmd_parms *cmd, void *dir, int argc, char *const argv[]);
+
+/** Part of mod_lti_config_check(): makes the main server's named_courses; `platforms` are those of all hosts. The number of faults, each complained of. */
+int mod_lti_config_check_named(const apr_array_header_t *platforms, apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server);
+
 /* LTICoursePaths (mod_lti_config_paths.c). */
 const char *mod_lti_config_set_course_paths(cmd_parms *cmd, void *dir, int on);
 

@@ -43,6 +43,7 @@ typedef struct passage_t {
     apr_time_t verified_at; /* second step: when the first one found it good; else 0 */
     const lti_platform_t *platform;
     int stale_keys;
+    int first_roster; /* of its course is on its way */
     lti_launch_t *launch;
     const char *destination;
     const char *cookie_name, *cookie_value, *surplus;
@@ -244,7 +245,7 @@ static apr_time_t nonce_until(const passage_t *passage)
 }
 
 /* The nonce first: its INSERT is what makes this launch the only one (Invariant 1). Only who is let in then leaves a course. */
-static apr_status_t keep(const passage_t *passage, lti_err_t *err)
+static apr_status_t keep(passage_t *passage, lti_err_t *err)
 {
     const lti_launch_t *launch = passage->launch;
     apr_pool_t *p = passage->r->pool;
@@ -261,7 +262,7 @@ static apr_status_t keep(const passage_t *passage, lti_err_t *err)
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_admit(passage->r, store.db, passage->platform, launch, err);
     if (rv == APR_SUCCESS && launch->course_key != NULL)
-        rv = mod_lti_launch_note_course(launch, passage->conf, store.db, p, err);
+        rv = mod_lti_launch_note_course(&passage->first_roster, launch, passage->conf, store.db, p, err);
     if (rv == APR_SUCCESS && passage->surplus != NULL)
         rv = lti_db_launch_write(store.db, launch->id, launch->course_key != NULL ? launch->course_key : "",
                                  launch->user_id != NULL ? launch->user_id : "", passage->surplus, passage->expires_at, p, err);
@@ -487,6 +488,8 @@ int mod_lti_launch_launch(request_rec *r)
         note_remote_user(&passage);
         note_legacy(&passage);
         note_remarks(&passage);
+        if (passage.first_roster)
+            mod_lti_launch_wait(r, passage.conf, passage.launch->course_key);
         return answer(&passage);
     }
     return rv == AP_FILTER_ERROR ? AP_FILTER_ERROR : refuse(&passage, &err);

@@ -86,8 +86,8 @@ static apr_time_t wanted_at(const lti_course_t *course, apr_time_t now)
     return course->succeeded_at + SYNC_PAUSE > now ? course->succeeded_at + SYNC_PAUSE : now;
 }
 
-apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_server_config_t *conf, lti_db_t *db, apr_pool_t *p,
-                                        lti_err_t *err)
+apr_status_t mod_lti_launch_note_course(int *first, const lti_launch_t *launch, const lti_server_config_t *conf, lti_db_t *db,
+                                        apr_pool_t *p, lti_err_t *err)
 {
     const lti_runtime_t *runtime = conf->runtime;
     int on_launch = conf->sync_on_launch && launch->nrps_url != NULL;
@@ -109,6 +109,7 @@ apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_se
     lti_course_t *known = NULL;
     apr_status_t rv;
 
+    *first = 0;
     if (is_remembered(&note))
         return APR_SUCCESS;
     rv = lti_db_course_read(&known, db, launch->course_key, p, err);
@@ -118,6 +119,8 @@ apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_se
         known = NULL;
     if (on_launch)
         due_at = wanted_at(known, now);
+    /* A run that failed is not repeated at once, nor one that a platform put off. */
+    *first = on_launch && (known == NULL || (known->succeeded_at == 0 && known->error_name == NULL));
     rv = lti_db_course_launched_known(db, &course, known, due_at, p, err);
     if (rv != APR_SUCCESS)
         return rv;

@@ -2,7 +2,7 @@
 /*
  * mod_lti_launch_parts: what the end points of mod_lti_launch share. Internal to that room: mod_lti_launch.c (launch),
  * _login.c, _keys.c (signing keys, jwks), _target.c (where a launch may land), _admit.c (which deployments may), _old.c (LTI 1.1),
- * _course.c (what is kept of its course), _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
+ * _course.c (what is kept of its course), _wait.c (for its roster), _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
  * Request threads only.
  */
 #ifndef MOD_LTI_LAUNCH_PARTS_H
@@ -149,10 +149,16 @@ extern const char mod_lti_launch_script[];
 
 /**
  * Stores what the launch tells of its course and when it wants the roster; asks the engine to look if that is now. Launches that say the same within two
- * seconds, as a class does, tell it once. The launch has a course_key.
+ * seconds, as a class does, tell it once. The launch has a course_key. `*first`: the course's first roster is on its way.
  */
-apr_status_t mod_lti_launch_note_course(const lti_launch_t *launch, const lti_server_config_t *conf, lti_db_t *db, apr_pool_t *p,
-                                        lti_err_t *err);
+apr_status_t mod_lti_launch_note_course(int *first, const lti_launch_t *launch, const lti_server_config_t *conf, lti_db_t *db,
+                                        apr_pool_t *p, lti_err_t *err);
+
+/**
+ * Waits for the first roster of a course, where LTISyncOnLaunch says so (_wait.c): until it is there, its run failed, the client or the server goes, or the time is
+ * over; what is known then counts. Holds no connection to the database, and looks at shared memory only. At most a few of the threads wait at once, others go on.
+ */
+void mod_lti_launch_wait(request_rec *r, const lti_server_config_t *conf, const char *course_key);
 
 /* --- signing keys of platforms (_keys.c) ---------------------------------------------------------------------------------- */
 

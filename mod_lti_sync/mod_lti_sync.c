@@ -185,8 +185,7 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
 static void child_stopping(apr_pool_t *pchild, int graceful)
 {
     (void)pchild;
-    (void)graceful;
-    mod_lti_watch_child_stopping();
+    mod_lti_watch_child_stopping(graceful);
 }
 
 /* --- addresses ------------------------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 /* The timer: mod_watchdog's thread, the engine on it, and how it ends. */
 #include "mod_lti_watch.h"
 
+#include <unistd.h>
 #include <apr_atomic.h>
 #include <apr_optional.h>
 #include <apr_strings.h>
@@ -20,6 +21,8 @@ APLOG_USE_MODULE(lti_sync);
 #define TICK apr_time_from_msec(200)
 #define WAIT_FOR_NETWORK apr_time_from_msec(100)
 #define WAIT_FOR_LEAVING apr_time_from_sec(10)
+/* At a stop the parent complains after three seconds and kills after nine. */
+#define WAIT_IN_HURRY apr_time_from_msec(2500)
 #define MAIL_PAUSE apr_time_from_sec(1) /* what strangers can cause is written this often at the most */
 
 /* Of this process. The callback's baton lives in pconf; what it makes lives in `pool`, of the watch thread alone. */
@@ -28,6 +31,7 @@ typedef struct watch_t {
     const apr_array_header_t *platforms;
     lti_server_config_t *conf;
     volatile apr_uint32_t stopping;
+    volatile apr_uint32_t in_hurry; /* not a graceful end */
     volatile apr_uint32_t inside; /* the callback is running */
     apr_pool_t *pool;
     lti_http_options_t http_options;
@@ -195,6 +199,7 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .admits_private = admits_private,
         .baton = watch,
         .node = name_of_process(watch),
+        .named = conf->named_courses,
         .enabled = conf->sync,
         .interval = conf->sync_interval,
         .stall = conf->sync_timeout,
@@ -270,7 +275,8 @@ static apr_status_t callback(int state, void *data, apr_pool_t *p)
     /* STARTING may come before our child_init or mod_dbd's; STOPPING does not come at all when a child exits. Only RUNNING counts. */
     if (state != AP_WATCHDOG_STATE_RUNNING)
         return APR_SUCCESS;
-    apr_atomic_set32(&watch->inside, 1);
+    /* An exchange, not a store: whoever leaves sees it, or we see that it leaves. */
+    (void)apr_atomic_xchg32(&watch->inside, 1);
     if (!stopping(watch) && watch->engine == NULL && !watch->failed)
         make_engine(watch);
     /* Stay while transfers move, so that a download is not cut into slices by the timer. */
@@ -293,12 +299,20 @@ static apr_status_t callback(int state, void *data, apr_pool_t *p)
 static apr_status_t leave(void *data)
 {
     watch_t *watch = data;
-    apr_time_t until = apr_time_now() + WAIT_FOR_LEAVING;
+    apr_time_t until = apr_time_now() + (apr_atomic_read32(&watch->in_hurry) ? WAIT_IN_HURRY : WAIT_FOR_LEAVING);
 
-    apr_atomic_set32(&watch->stopping, 1);
+    (void)apr_atomic_xchg32(&watch->stopping, 1);
     while (apr_atomic_read32(&watch->inside) != 0 && apr_time_now() < until)
         apr_sleep(apr_time_from_msec(5));
-    if (apr_atomic_read32(&watch->inside) == 0 && watch->pool != NULL) {
+    if (apr_atomic_read32(&watch->inside) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, watch->runtime->server,
+                     "LTI0680: the database does not answer: process %" APR_PID_T_FMT " ends in the middle of a question to it. "
+                     "Give its connections time limits (DBDParams)",
+                     getpid());
+        /* No driver can be called back, and to go on would free its connection under it: sooner or later the parent would have to kill us. */
+        _exit(0);
+    }
+    if (watch->pool != NULL) {
         apr_pool_destroy(watch->pool);
         watch->pool = NULL;
         watch->engine = NULL;
@@ -312,10 +326,13 @@ void mod_lti_watch_child_init(apr_pool_t *pchild)
         apr_pool_pre_cleanup_register(pchild, the_watch, leave);
 }
 
-void mod_lti_watch_child_stopping(void)
+void mod_lti_watch_child_stopping(int graceful)
 {
-    if (the_watch != NULL)
-        apr_atomic_set32(&the_watch->stopping, 1);
+    if (the_watch == NULL)
+        return;
+    if (!graceful)
+        apr_atomic_set32(&the_watch->in_hurry, 1);
+    apr_atomic_set32(&the_watch->stopping, 1);
 }
 
 apr_status_t mod_lti_watch_setup(lti_runtime_t *runtime, const apr_array_header_t *platforms, apr_pool_t *pconf, lti_err_t *err)

@@ -175,6 +175,8 @@ AddType text/plain .txt
 AddDefaultCharset utf-8
 KeepAlive On
 GracefulShutdownTimeout 5
+# A spare connection of a browser gets a worker after half a minute, and that one would not let its child end.
+RequestReadTimeout header=3 body=20,MinRate=500
 {MPM[self.mpm]}
 DocumentRoot {self.root}/htdocs
 <Directory {self.root}>
@@ -191,7 +193,10 @@ DocumentRoot {self.root}/htdocs
 """.replace("SERVICE_PORT", str(self.service_port))
 
     def write(self):
-        self.conf.write_text(self.text())
+        # In one step: a reload may be reading it.
+        fresh = self.conf.with_suffix(".new")
+        fresh.write_text(self.text())
+        fresh.rename(self.conf)
         return self.conf
 
     def line_of(self, text):
@@ -266,7 +271,8 @@ DocumentRoot {self.root}/htdocs
             return
         if not at_once:
             os.kill(pid, signal.SIGWINCH)
-            wait_for(lambda: not self.children(), "the children to finish", 20, 0.01)
+            # By now the file with the pid may be gone.
+            wait_for(lambda: not self.children(pid), "the children to finish", 20, 0.01)
         # The parent of a graceful stop looks at its children once a second; a signal wakes it.
         os.kill(pid, signal.SIGTERM)
         wait_for(lambda: not is_alive(pid), f"httpd (pid {pid}) to stop", 20, 0.02)
@@ -296,9 +302,9 @@ DocumentRoot {self.root}/htdocs
         self.stop()
         self.start()
 
-    def children(self):
+    def children(self, parent=None):
         """Pids of the server's children that serve requests (the CGI daemon is none)."""
-        parent = self.pid()
+        parent = parent or self.pid()
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:

@@ -14,6 +14,7 @@ import database
 import pytest
 from client import Browser
 from httpd import ROOT, wait_for
+from relay import Relay
 from stage import QUIET, active
 from test_database import FAULTS, dropped_and_promoted, hold_page, lock
 
@@ -107,6 +108,27 @@ def test_gone_at_start(make_stage):
     wait_for(lambda: launch_works(stage), "launches", 20, 0.3)
     stage.wait_roster(stage.launch("zoe"))
     stage.httpd.wait_log("LTI0306")
+
+
+@pytest.mark.skipif(not SERVER, reason="a file does not hang")
+def test_stops_while_the_database_hangs(make_stage):
+    """The thread of the rosters is inside the driver, which nobody can call back: httpd ends all the same, before it would have to kill its child."""
+    stage = make_stage()
+    store = stage.httpd.store
+    wire = Relay(store.server.socket)
+    stage.httpd.database = store.server.directives_by_port(store.name, wire.port)
+    stage.start()
+    stage.wait_roster(stage.launch("ada"))
+    stage.httpd.expect_log("LTI0680: .*does not answer.*DBDParams")
+    try:
+        wire.hang()
+        time.sleep(2)  # by then it has asked
+        began = time.monotonic()
+        stage.httpd.stop(at_once=True)
+        assert time.monotonic() - began < 6
+    finally:
+        wire.heal()
+        wire.close()
 
 
 def strike_updates(store):

@@ -239,6 +239,7 @@ def test_database_that_goes_away_and_comes_back(stage):
     wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches to work again", 30, 0.5)
 
 
+@pytest.mark.slow
 def test_full_shared_memory_falls_back_to_the_database(make_stage):
     stage = make_stage()
     stage.httpd.allow_log(r"LTI0304")

@@ -227,7 +227,7 @@ def any_child(stage):
 def test_writers_killed_at_any_moment(make_stage):
     if database.KIND != "sqlite3":
         pytest.skip("the rosters are rewritten in the file")
-    kills = 200 if os.environ.get("LTI_SLOW") else 12
+    kills = 200 if os.environ.get("LTI_SLOW") else 6
     stage = make_stage().configure(pace="LTISyncInterval 1h")
     stage.httpd.allow_log(r"exit signal Killed|AH0|LTI030[156]")
     enrol_many(stage, 500 - len(stage.enrolled()))

@@ -27,7 +27,7 @@ for struct in lti_server_config_t lti_dir_config_t; do
     [ -n "$fields" ] || { echo "directives: $struct cannot be read"; exit 1; }
     for field in $fields; do
         case $field in
-        open_platform | does_tls | db_server | db_is_sqlite | db_text | runtime | course_paths) continue ;; # made after the merge, or only while a block is read
+        open_platform | does_tls | db_server | db_is_sqlite | db_text | runtime | course_paths | named_courses) continue ;; # made after the merge, or only while a block is read
         esac
         grep -Eq "MERGE_(POINTER|NUMBER)\($field\)|merged->$field =" $merges ||
             { echo "directives: $struct.$field is not merged"; bad=1; }

@@ -444,12 +444,12 @@ static void a_course_without_roster_service_is_never_due(void **state)
     assert_ok(lti_db_course_launched(w->a->db, &course, NOW, w->pool, &w->err), w->err);
     assert_int_equal(read_course(w)->state, LTI_ROSTER_NONE);
     assert_int_equal(read_course(w)->due_at, 0);
-    assert_ok(lti_db_courses_due(&keys, w->a->db, NOW + SECOND, 10, w->pool, &w->err), w->err);
+    assert_ok(lti_db_due_each(&keys, w->a->db, NOW + SECOND, NULL, NULL, 10, w->pool, &w->err), w->err);
     assert_int_equal(keys->nelts, 0);
     course.nrps_url = URL;
     assert_ok(lti_db_course_launched(w->a->db, &course, NOW, w->pool, &w->err), w->err);
     assert_int_equal(read_course(w)->state, LTI_ROSTER_PENDING);
-    assert_ok(lti_db_courses_due(&keys, w->a->db, NOW + SECOND, 10, w->pool, &w->err), w->err);
+    assert_ok(lti_db_due_each(&keys, w->a->db, NOW + SECOND, NULL, NULL, 10, w->pool, &w->err), w->err);
     assert_int_equal(keys->nelts, 1);
 }
 

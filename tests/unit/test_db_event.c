@@ -108,6 +108,20 @@ static void each_change_is_one_event(void **state)
     assert_int_equal(bounds_of(w).floor, 0);
 }
 
+/* A list of changes may name a person more than once (SPEC N-20). */
+static void who_comes_and_goes_in_one_list_is_told_to_have_left_once(void **state)
+{
+    world_t *w = *state;
+
+    launch(w, COURSE);
+    run_roster(w, NOW, list_of(w, 2, person(w, "ada", LEARNER), person(w, "cyd", LEARNER)), NULL);
+    run_roster(w, NOW + 10 * SECOND, list_of(w, 3, person(w, "eve", LEARNER), renamed(w, "ada", LEARNER), inactive(w, "cyd")),
+               ids(w, 3, "eve", "ada", "cyd"));
+    assert_string_equal(events(w, 2, COURSE, 100), "3 details changed ada,4 left cyd,5 joined eve,6 left eve,7 left ada");
+    assert_int_equal(read_member(w, "eve")->status, LTI_MEMBER_LEFT);
+    assert_int_equal(read_member(w, "cyd")->status, LTI_MEMBER_LEFT);
+}
+
 static void a_role_and_a_name_at_once_are_two_events(void **state)
 {
     world_t *w = *state;
@@ -548,6 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(each_change_is_one_event),
+        WORLD_TEST(who_comes_and_goes_in_one_list_is_told_to_have_left_once),
         WORLD_TEST(a_role_and_a_name_at_once_are_two_events),
         WORLD_TEST(each_detail_counts),
         WORLD_TEST(status_tells_who_is_in_the_course),

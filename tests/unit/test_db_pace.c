@@ -129,6 +129,29 @@ static void the_due_list_is_found_by_an_index(void **state)
     assert_int_equal(strlen(due_keys(w, NOW, NULL, NULL, 50)), 20 * 15 - 1);
 }
 
+/* SPEC N-48: whoever presses "update now" while a course is put off is heard. */
+static void putting_off_does_not_undo_what_was_asked_for_meanwhile(void **state)
+{
+    world_t *w = *state;
+    const char *due_at = "SELECT due_at FROM lti_sync WHERE course_key = 'a'";
+
+    add_course(w, "a", "campus", NOW - MINUTE);
+    assert_ok(lti_db_course_request(w->b->db, "a", NOW, w->pool, &w->err), w->err);
+    assert_ok(lti_db_course_put_off(w->a->db, "a", "rate-limited", "HTTP 429", NOW + 9 * MINUTE, NOW, w->pool, &w->err), w->err);
+    assert_int_equal(ask_number(w->a, due_at), NOW);
+    assert_ok(lti_db_lease_take(w->a->db, "a", "we", NOW + 1, NOW + MINUTE, w->pool, &w->err), w->err);
+    assert_ok(lti_db_course_request(w->b->db, "a", NOW + SECOND, w->pool, &w->err), w->err);
+    assert_ok(lti_db_run_put_off(w->a->db, "a", "run", "we", "rate-limited", "HTTP 429", NOW + 9 * MINUTE, w->pool, &w->err),
+              w->err);
+    assert_int_equal(ask_number(w->a, due_at), NOW + SECOND);
+    assert_string_equal(due_keys(w, NOW + SECOND, NULL, NULL, 9), "a");
+    /* Else it is put off. */
+    assert_ok(lti_db_lease_take(w->a->db, "a", "we", NOW + 2 * SECOND, NOW + MINUTE, w->pool, &w->err), w->err);
+    assert_ok(lti_db_run_put_off(w->a->db, "a", "run", "we", "rate-limited", "HTTP 429", NOW + 9 * MINUTE, w->pool, &w->err),
+              w->err);
+    assert_int_equal(ask_number(w->a, due_at), NOW + 9 * MINUTE);
+}
+
 /* SPEC N-48. */
 static void a_course_that_was_asked_for_says_so_until_its_run_begins(void **state)
 {
@@ -304,11 +327,47 @@ static void of_nodes_that_want_it_at_once_one_gets_the_lease(void **state)
     assert_int_equal(winners, 1);
 }
 
+static apr_status_t count_pause(void *baton, const char *platform, apr_time_t until, const char *error_name, const char *error_text)
+{
+    (void)platform;
+    (void)error_name;
+    (void)error_text;
+    *(apr_time_t *)baton = until;
+    return APR_SUCCESS;
+}
+
+/* A node whose clock was a year ahead, and was set right: neither courses nor tokens nor pauses wait for that year. */
+static void what_a_clock_ahead_has_left_does_not_last(void **state)
+{
+    const apr_time_t ahead = NOW + 365 * 24 * 60 * MINUTE;
+    world_t *w = *state;
+    lti_db_token_t token;
+    apr_time_t until = 0;
+
+    add_course(w, "due", "campus", ahead);
+    add_course(w, "far", "campus", NOW + 20 * 24 * 60 * MINUTE); /* as an interval may be */
+    add_course(w, "leased", "campus", NOW);
+    assert_ok(lti_db_lease_take(w->a->db, "leased", "dead", ahead, ahead + MINUTE, w->pool, &w->err), w->err);
+    assert_ok(lti_db_token_lease(w->a->db, "key", "dead", ahead, ahead + MINUTE, w->pool, &w->err), w->err);
+    assert_ok(lti_db_pause_write(w->a->db, "campus", ahead, "rate-limited", "HTTP 429", w->pool, &w->err), w->err);
+    /* At once: a refusal of today counts, not that of next year. */
+    assert_ok(lti_db_pause_write(w->a->db, "campus", NOW + MINUTE, "rate-limited", "HTTP 429", w->pool, &w->err), w->err);
+    assert_ok(lti_db_pauses_each(w->a->db, NOW, count_pause, &until, w->pool, &w->err), w->err);
+    assert_int_equal(until, NOW + MINUTE);
+    assert_ok(lti_db_recall(w->a->db, NOW, NOW + 30 * 24 * 60 * MINUTE, w->pool, &w->err), w->err);
+    assert_string_equal(due_keys(w, NOW, NULL, NULL, 9), "due leased");
+    assert_ok(lti_db_token_read(&token, w->a->db, "key", "we", NOW, w->pool, &w->err), w->err);
+    assert_int_equal(token.leased, 0);
+    assert_int_equal(ask_number(w->a, "SELECT due_at FROM lti_sync WHERE course_key = 'far'"), NOW + 20 * 24 * 60 * MINUTE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(courses_that_are_due_come_with_their_platform_page_by_page),
         WORLD_TEST(the_due_list_is_found_by_an_index),
+        WORLD_TEST(putting_off_does_not_undo_what_was_asked_for_meanwhile),
+        WORLD_TEST(what_a_clock_ahead_has_left_does_not_last),
         WORLD_TEST(a_course_that_was_asked_for_says_so_until_its_run_begins),
         WORLD_TEST(a_course_that_is_put_off_says_why_and_has_not_failed),
         WORLD_TEST(a_run_that_is_put_off_gives_its_lease_back),

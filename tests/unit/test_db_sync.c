@@ -8,7 +8,7 @@ static apr_array_header_t *due(world_t *w, apr_time_t now, int max)
 {
     apr_array_header_t *keys = NULL;
 
-    assert_ok(lti_db_courses_due(&keys, w->a->db, now, max, w->pool, &w->err), w->err);
+    assert_ok(lti_db_due_each(&keys, w->a->db, now, NULL, NULL, max, w->pool, &w->err), w->err);
     return keys;
 }
 
@@ -31,11 +31,11 @@ static void the_longest_due_course_comes_first(void **state)
     assert_int_equal(due(w, NOW, 10)->nelts, 0);
     keys = due(w, NOW + 2, 10);
     assert_int_equal(keys->nelts, 2);
-    assert_string_equal(APR_ARRAY_IDX(keys, 0, const char *), "bbbbbbbbbbbbbbbb");
-    assert_string_equal(APR_ARRAY_IDX(keys, 1, const char *), "cccccccccccccccc");
+    assert_string_equal(APR_ARRAY_IDX(keys, 0, lti_db_due_t).course_key, "bbbbbbbbbbbbbbbb");
+    assert_string_equal(APR_ARRAY_IDX(keys, 1, lti_db_due_t).course_key, "cccccccccccccccc");
     keys = due(w, NOW + 3, 1);
     assert_int_equal(keys->nelts, 1);
-    assert_string_equal(APR_ARRAY_IDX(keys, 0, const char *), "bbbbbbbbbbbbbbbb");
+    assert_string_equal(APR_ARRAY_IDX(keys, 0, lti_db_due_t).course_key, "bbbbbbbbbbbbbbbb");
 }
 
 static void a_leased_course_is_not_due_until_the_lease_ends(void **state)
@@ -540,6 +540,25 @@ static void hold(world_t *w, apr_time_t requested_at, const unsigned char *diges
     assert_ok(lti_db_apply(&applied, w->a->db, &apply, w->pool, &w->err), w->err);
 }
 
+/* A server that crashed and came back may have lost the last of what it took. */
+static void a_run_some_of_whose_staged_rows_are_gone_is_not_applied(void **state)
+{
+    world_t *w = *state;
+    lti_applied_t applied;
+    lti_apply_t apply;
+
+    launch(w, COURSE);
+    lease(w, NOW);
+    assert_ok(lti_db_stage(w->a->db, "run-1", COURSE, people(w, "p", 3), w->pool, &w->err), w->err);
+    raw(w->b, "DELETE FROM lti_staging WHERE user_id = 'p00001'");
+    apply = make_apply(w, NOW, 3, NULL);
+    assert_int_not_equal(lti_db_apply(&applied, w->a->db, &apply, w->pool, &w->err), APR_SUCCESS);
+    assert_int_equal(w->err.code, LTI_E_STORE);
+    assert_int_equal(ask_number(w->b, "SELECT COUNT(*) FROM lti_member"), 0);
+    assert_int_equal(ask_number(w->b, "SELECT COUNT(*) FROM lti_event"), 0);
+    assert_int_equal(read_course(w)->succeeded_at, 0);
+}
+
 static void held_removals_are_remembered_since_they_agree(void **state)
 {
     static const unsigned char one[LTI_DIGEST_SIZE] = "one", two[LTI_DIGEST_SIZE] = "two";
@@ -777,6 +796,7 @@ int main(void)
         WORLD_TEST(the_last_word_on_a_person_is_staged),
         WORLD_TEST(digests_of_all_are_read_also_of_those_who_left),
         cmocka_unit_test(digests_are_kept_as_text),
+        WORLD_TEST(a_run_some_of_whose_staged_rows_are_gone_is_not_applied),
         WORLD_TEST(held_removals_are_remembered_since_they_agree),
         WORLD_TEST(an_acceptance_stands_until_nothing_is_held),
         WORLD_TEST(a_failed_run_keeps_its_reason_and_the_roster),

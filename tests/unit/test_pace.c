@@ -153,6 +153,19 @@ static void refusals_without_a_time_double_up_to_an_hour_and_one_good_answer_end
     assert_int_equal(pause.until - now, MINUTE);
 }
 
+static void a_clock_that_was_set_back_does_not_make_a_platform_s_refusals_unheard(void **state)
+{
+    apr_pool_t *pool = *state;
+    lti_pace_t *pace = lti_pace_create(8, 1, pool);
+    const apr_time_t back = START - 600 * MINUTE;
+
+    lti_pace_refused(pace, "campus", 30 * SECOND, "rate-limited", "HTTP 429", START);
+    lti_pace_news_told(pace, "campus");
+    lti_pace_refused(pace, "campus", 30 * SECOND, "rate-limited", "HTTP 429", back);
+    assert_true(lti_pace_is_paused(NULL, pace, "campus", back + 29 * SECOND));
+    assert_false(lti_pace_is_paused(NULL, pace, "campus", back + 30 * SECOND));
+}
+
 static void news_is_told_once_and_what_others_tell_holds_until_they_do_not(void **state)
 {
     apr_pool_t *pool = *state;
@@ -207,6 +220,7 @@ int main(void)
         POOL_TEST(how_long_to_wait_is_told),
         POOL_TEST(a_refusal_pauses_one_platform_for_as_long_as_it_says),
         POOL_TEST(refusals_without_a_time_double_up_to_an_hour_and_one_good_answer_ends_that),
+        POOL_TEST(a_clock_that_was_set_back_does_not_make_a_platform_s_refusals_unheard),
         POOL_TEST(news_is_told_once_and_what_others_tell_holds_until_they_do_not),
         POOL_TEST(two_hundred_courses_do_not_come_back_in_the_same_second),
     };

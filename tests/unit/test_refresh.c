@@ -418,6 +418,33 @@ static void a_mass_drop_goes_through_when_accepted(void **state)
     only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_EMPTY);
 }
 
+/* Somebody accepted that seven are missing: not that more are, or all. */
+static void an_acceptance_is_not_for_more_than_was_held(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, crowd(world, 0, 12), NULL, NULL);
+    int i;
+
+    roster_is(world, crowd(world, 0, 5), NULL, NULL);
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_HELD);
+    accept_held(node);
+    roster_is(world, "", NULL, NULL);
+    for (i = 0; i < 2; i++) {
+        update_now(node);
+        only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_EMPTY);
+        assert_string_equal(standing(node, "u0"), "active");
+    }
+    /* Fewer than that may go. */
+    roster_is(world, crowd(world, 0, 4), NULL, NULL);
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_HELD, LTI_E_ROSTER_HELD);
+    accept_held(node);
+    roster_is(world, crowd(world, 0, 5), NULL, NULL);
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.left, 7);
+}
+
 static void a_mass_drop_that_heals_leaves_no_trace(void **state)
 {
     world_t *world = *state;
@@ -1300,6 +1327,61 @@ static void a_kick_or_a_clock_set_back_makes_it_look_at_once(void **state)
     assert_int_equal(asked(world, ROSTER), 2);
 }
 
+/* Set back by a day while a run goes on, or while its outcome waits for the database. */
+static void a_clock_set_back_does_not_make_a_run_last(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann bob", NULL, NULL);
+    lti_err_t err = {0};
+
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .hang = 1});
+    assert_ok(lti_db_course_request(node->db, COURSE, world_clock, world->pool, &err), err);
+    world_clock += apr_time_from_sec(1);
+    while (asked(world, ROSTER) == 0)
+        lti_refresh_turn(node->engine, 0);
+    world_clock -= HOURS(24);
+    lti_refresh_turn(node->engine, 0);
+    world_clock += apr_time_from_sec(601);
+    lti_refresh_turn(node->engine, 0);
+    assert_int_equal(node->events->nelts, 1);
+    assert_int_equal(APR_ARRAY_IDX(node->events, 0, seen_event_t).kind, LTI_EVENT_RUN_FAILED);
+    node->events->nelts = 0;
+    fake_abort(world);
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .hang = 1});
+    assert_ok(lti_db_course_request(node->db, COURSE, world_clock, world->pool, &err), err);
+    world_clock += apr_time_from_sec(1);
+    while (asked(world, ROSTER) == 0)
+        lti_refresh_turn(node->engine, 0);
+    sql(node, "ALTER TABLE lti_staging RENAME TO lti_elsewhere");
+    world->transfers->answer->hang = 0;
+    world->transfers->answer->status = 500;
+    sql(node, "ALTER TABLE lti_sync RENAME TO lti_synced");
+    lti_refresh_turn(node->engine, 0);
+    sql(node, "ALTER TABLE lti_elsewhere RENAME TO lti_staging");
+    sql(node, "ALTER TABLE lti_synced RENAME TO lti_sync");
+    world_clock -= HOURS(24);
+    lti_refresh_turn(node->engine, 0);
+    assert_int_equal(lti_refresh_turn(node->engine, 0), 0);
+}
+
+/* Invariant 4: what was written while the clock was a year ahead does not keep a course waiting for that year. */
+static void a_clock_that_was_ahead_does_not_make_a_course_forgotten(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann bob", NULL, NULL);
+
+    world_clock += HOURS(24 * 365);
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    world_clock -= HOURS(24 * 365);
+    roster_is(world, "ann", NULL, NULL);
+    next_second(node);
+    next_second(node);
+    assert_string_equal(standing(node, "bob"), "left");
+}
+
 static void stopping_starts_nothing_and_waits_for_nothing(void **state)
 {
     world_t *world = *state;
@@ -1368,6 +1450,7 @@ int main(void)
         WORLD_TEST(a_course_that_everybody_left_is_published_whole),
         WORLD_TEST(a_mass_drop_is_held_until_walks_of_a_day_agree),
         WORLD_TEST(a_mass_drop_goes_through_when_accepted),
+        WORLD_TEST(an_acceptance_is_not_for_more_than_was_held),
         WORLD_TEST(a_mass_drop_that_heals_leaves_no_trace),
         WORLD_TEST(a_failed_second_walk_does_not_end_a_hold),
         WORLD_TEST(an_entry_without_an_id_holds_removals_for_a_day),
@@ -1406,6 +1489,8 @@ int main(void)
         WORLD_TEST(a_fault_just_after_the_lease_was_taken_costs_seconds),
         WORLD_TEST(a_newer_schema_is_said_at_once),
         WORLD_TEST(a_kick_or_a_clock_set_back_makes_it_look_at_once),
+        WORLD_TEST(a_clock_set_back_does_not_make_a_run_last),
+        WORLD_TEST(a_clock_that_was_ahead_does_not_make_a_course_forgotten),
         WORLD_TEST(stopping_starts_nothing_and_waits_for_nothing),
         WORLD_TEST(housekeeping_forgets_who_left_long_ago),
     };

@@ -183,6 +183,20 @@ static void the_whole_list_is_read_once_a_day(void **state)
     assert_string_equal(stored(node), LATER);
 }
 
+/* SPEC N-22: nor may it be missed because the next run comes too late for it. */
+static void a_course_that_is_asked_once_a_day_gives_its_whole_list(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with_changes(world);
+
+    world_clock += HOURS(22);
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .body = people(world, "ann bob"), .differences = LATER});
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).applied.left, 1);
+    assert_string_equal(stored(node), LATER);
+}
+
 /* Invariant 2: the guard holds here too, and what is held is judged by whole lists. */
 static void the_guard_judges_lists_of_changes_too(void **state)
 {
@@ -234,6 +248,7 @@ int main(void)
         WORLD_TEST(an_address_that_is_not_known_any_more_leads_to_the_whole_list),
         WORLD_TEST(a_platform_that_is_busy_is_not_asked_for_the_whole_list),
         WORLD_TEST(the_whole_list_is_read_once_a_day),
+        WORLD_TEST(a_course_that_is_asked_once_a_day_gives_its_whole_list),
         WORLD_TEST(the_guard_judges_lists_of_changes_too),
         WORLD_TEST(an_address_elsewhere_is_not_kept),
     };

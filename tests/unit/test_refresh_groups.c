@@ -166,6 +166,31 @@ static void a_refused_rlid_drops_nobody(void **state)
     only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_ROSTER_GONE);
 }
 
+/* The platform took it a moment ago: a fault of the second walk is no refusal, and takes nobody's names away. */
+static void an_rlid_that_was_taken_is_not_refused_by_the_second_walk(void **state)
+{
+    world_t *world = *state;
+    node_t *node = offered(world, LTI_NAMES_RLID);
+
+    say_groups(world);
+    say(world, (answer_t){.url = WITH_RLID, .body = class_of(world), .next = PAGE2});
+    say(world, (answer_t){.url = PAGE2, .body = people(world, "cyd")});
+    next_second(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    assert_names(node, "ann", "[\"A\"]", "[\"Team\"]");
+    hush(world);
+    say_groups(world);
+    say(world, (answer_t){.url = WITH_RLID, .body = class_of(world), .next = PAGE2});
+    say(world, (answer_t){.url = WITH_RLID, .status = 404});
+    say(world, (answer_t){.url = FIRST, .body = people(world, "ann bob"), .next = PAGE2});
+    say(world, (answer_t){.url = PAGE2, .body = people(world, "dan")});
+    update_now(node);
+    assert_int_equal(only_event(node, LTI_EVENT_RUN_DONE, LTI_E_ROSTER_GONE).applied.joined, 1);
+    assert_int_equal(asked(world, FIRST), 0);
+    assert_names(node, "ann", "[\"A\"]", "[\"Team\"]");
+    assert_string_equal(standing(node, "cyd"), "active");
+}
+
 static void a_failing_service_leaves_names_and_roster_alone(void **state)
 {
     static const answer_t faults[] = {
@@ -254,6 +279,7 @@ int main(void)
         WORLD_TEST(names_of_groups_are_fetched_before_the_roster),
         WORLD_TEST(sections_come_with_rlid),
         WORLD_TEST(a_refused_rlid_drops_nobody),
+        WORLD_TEST(an_rlid_that_was_taken_is_not_refused_by_the_second_walk),
         WORLD_TEST(a_failing_service_leaves_names_and_roster_alone),
         WORLD_TEST(a_refusal_is_respected_for_an_hour),
         WORLD_TEST(without_names_groups_go_by_their_ids),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine beside several platforms and nodes: places, rates, pauses, one token for all; and that no course is ever forgotten (Invariant 4). */
 #include "test_refresh_world.h"
+#include "lti_groups.h"
 
 #define SECONDS(n) apr_time_from_sec(n)
 #define OTHER_TOKEN_URL "https://other.example.org/token"
@@ -442,6 +443,40 @@ static void a_token_that_did_not_come_lets_others_try(void **state)
     only_event(b, LTI_EVENT_RUN_DONE, LTI_OK);
 }
 
+/* A token for groups that did not come is not waited for by others while the run that asked for it reads the roster. */
+static void a_token_of_another_scope_that_did_not_come_lets_others_try_at_once(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_node(world, 0, MEMORY);
+    lti_course_t course = {.key = course_key(world, 1),
+                           .platform = "campus",
+                           .issuer = ORIGIN,
+                           .client_id = "tool-77",
+                           .deployment_id = "1",
+                           .context_id = "43",
+                           .nrps_url = course_url(world, "lms", 1),
+                           .groups_url = ORIGIN "/groups/43",
+                           .launched_at = world_clock};
+    char key[LTI_TOKEN_KEY_SIZE];
+    lti_err_t err = {0};
+
+    share_tokens(node);
+    lti_refresh_turn(node->engine, 0);
+    roster_is(world, "ann", NULL, NULL);
+    launch(node, COURSE, "campus", ROSTER);
+    next_second(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    hush(world);
+    say(world, (answer_t){.url = TOKEN_URL, .status = 500, .type = "text/plain", .body = "no"});
+    say(world, (answer_t){.url = apr_pstrcat(world->pool, course.nrps_url, "?groups=true", NULL), .hang = 1});
+    assert_ok(lti_db_course_launched(node->db, &course, world_clock, world->pool, &err), err);
+    world_clock += SECONDS(1);
+    turn_some(node, 10);
+    assert_int_equal(count_asked(world, course.nrps_url), 1);
+    assert_ok(lti_tokens_key(key, &world->platform, "1", LTI_SCOPE_GROUPS), err);
+    assert_ok(lti_db_token_lease(node->db, key, "other", world_clock, world_clock + SECONDS(9), world->pool, &err), err);
+}
+
 /* A course that people use without launching, or whose roster an application reads, is as active as one that is launched. */
 static void a_course_in_use_is_asked_as_often_as_one_that_is_launched(void **state)
 {
@@ -457,6 +492,64 @@ static void a_course_in_use_is_asked_as_often_as_one_that_is_launched(void **sta
     sql(node, apr_psprintf(world->pool, "UPDATE lti_context SET used_at = %" APR_TIME_T_FMT, world_clock - HOURS(25)));
     update_now(node);
     assert_in_range(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).due_at - world_clock, MINUTES(26), MINUTES(34));
+}
+
+/* --- courses named beforehand ---------------------------------------------------------------------------------------------- */
+
+/* A process whose configuration names the one course. */
+static node_t *begin_named(world_t *world)
+{
+    node_t *node = begin_node(world, 0, MEMORY);
+    lti_course_t *course = apr_pcalloc(world->pool, sizeof(*course));
+
+    *course = (lti_course_t){.key = COURSE,
+                             .platform = "campus",
+                             .issuer = ORIGIN,
+                             .client_id = "client",
+                             .deployment_id = "1",
+                             .context_id = "42",
+                             .nrps_url = ROSTER,
+                             .state = LTI_ROSTER_PENDING};
+    node->options.named = apr_hash_make(world->pool);
+    apr_hash_set(node->options.named, course->key, APR_HASH_KEY_STRING, course);
+    create_engine(node);
+    return node;
+}
+
+static void a_named_course_is_asked_each_interval_though_nobody_launches(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_named(world);
+
+    roster_is(world, "ann", NULL, NULL);
+    settle(node);
+    assert_in_range(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).due_at - world_clock, MINUTES(13), MINUTES(17));
+    world_clock += HOURS(24 * 130);
+    settle(node);
+    assert_in_range(only_event(node, LTI_EVENT_RUN_DONE, LTI_OK).due_at - world_clock, MINUTES(13), MINUTES(17));
+    /* The next process of the same configuration asks nobody. */
+    create_engine(node);
+    next_second(node);
+    assert_int_equal(node->events->nelts, 0);
+}
+
+static void a_first_run_that_failed_is_seen_in_shared_memory(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_named(world);
+    lti_snapshot_course_t course;
+
+    say(world, (answer_t){.url = ROSTER, .status = 500, .type = "text/plain", .body = "no"});
+    settle(node);
+    only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_HTTP_STATUS);
+    assert_int_equal(lti_snapshot_lookup(node->snapshot, COURSE, NULL, &course, NULL), LTI_SNAPSHOT_NO_ROSTER);
+    assert_true(course.version == LTI_SNAPSHOT_NEVER_YET);
+    assert_int_equal(course.state, LTI_ROSTER_PENDING);
+    roster_is(world, "ann", NULL, NULL);
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    assert_int_equal(lti_snapshot_lookup(node->snapshot, COURSE, NULL, &course, NULL), LTI_SNAPSHOT_NO_MEMBER);
+    assert_true(course.version > 0);
 }
 
 /* --- Invariant 4 ------------------------------------------------------------------------------------------------------------- */
@@ -524,7 +617,10 @@ int main(void)
         WORLD_TEST(a_refused_token_is_asked_for_anew_once_for_all),
         WORLD_TEST(a_token_that_cannot_be_opened_is_not_there),
         WORLD_TEST(a_token_that_did_not_come_lets_others_try),
+        WORLD_TEST(a_token_of_another_scope_that_did_not_come_lets_others_try_at_once),
         WORLD_TEST(a_course_in_use_is_asked_as_often_as_one_that_is_launched),
+        WORLD_TEST(a_named_course_is_asked_each_interval_though_nobody_launches),
+        WORLD_TEST(a_first_run_that_failed_is_seen_in_shared_memory),
         WORLD_TEST(a_failing_course_is_never_forgotten),
     };
 
