@@ -18,7 +18,7 @@
 #define LTI_GROUPS_MEDIA_TYPE "application/vnd.ims.lti-gs.v1.contextgroupcontainer+json"
 #define LTI_GROUPS_PAGE_MAX (1024 * 1024)
 #define LTI_GROUPS_PAGES_MAX 100
-#define LTI_GROUPS_MAX 5000 /* of one course; more are left out */
+#define LTI_GROUPS_MAX 5000 /* of one course */
 
 /** The request for a page of groups at `url`. */
 void lti_groups_request(lti_http_request_t *request, const lti_platform_t *platform, const char *url, const char *token,
@@ -27,7 +27,8 @@ void lti_groups_request(lti_http_request_t *request, const lti_platform_t *platf
 /** Is the body of this answer a page of groups? LTI_E_ROSTER_FORBIDDEN, LTI_E_ROSTER_TYPE, LTI_E_HTTP_STATUS, with err->detail = the HTTP status. */
 apr_status_t lti_groups_check_answer(const lti_http_response_t *response, const char *excerpt, lti_err_t *err);
 
-/** Adds the groups of a page to `map`. LTI_E_ROSTER_MALFORMED. */
+/** Adds the groups of a page to `map`; one whose name is empty or longer than LTI_NAME_MAX goes by its id. LTI_E_ROSTER_MALFORMED; LTI_E_ROSTER_LIMIT: more than
+ * LTI_GROUPS_MAX. */
 apr_status_t lti_groups_read(json_t *map, const char *body, apr_size_t size, apr_pool_t *ptemp, lti_err_t *err);
 
 /** A map as it was stored; NULL for NULL and for what is none. */

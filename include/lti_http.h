@@ -101,6 +101,9 @@ int lti_http_is_loopback(const char *host);
  */
 apr_status_t lti_http_check_url(const char *url, apr_size_t max, lti_code_t code, lti_err_t *err);
 
+/** 1 if the query of `url` has a parameter `name`. */
+int lti_http_has_parameter(const char *url, const char *name);
+
 /** `url` with `name=value` appended to its query, value percent-encoded, in front of no fragment. */
 const char *lti_http_add_query(const char *url, const char *name, const char *value, apr_pool_t *p);
 

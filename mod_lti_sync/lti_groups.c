@@ -65,6 +65,12 @@ static int is_hidden(const json_t *value)
     return json_is_true(value) || (text != NULL && strcasecmp(text, "true") == 0);
 }
 
+/* A name that a list of names would leave out (lti_names.h) names nothing. */
+static int is_usable(const char *name)
+{
+    return name != NULL && name[0] != '\0' && strlen(name) <= LTI_NAME_MAX;
+}
+
 apr_status_t lti_groups_read(json_t *map, const char *body, apr_size_t size, apr_pool_t *ptemp, lti_err_t *err)
 {
     const json_t *groups;
@@ -77,16 +83,18 @@ apr_status_t lti_groups_read(json_t *map, const char *body, apr_size_t size, apr
     groups = json_object_get(container, "groups");
     if (!json_is_array(groups))
         return lti_fail(err, LTI_E_ROSTER_MALFORMED, APR_EINVAL, "the page has no list of groups");
-    for (i = 0; i < json_array_size(groups) && json_object_size(map) < LTI_GROUPS_MAX; i++) {
+    for (i = 0; i < json_array_size(groups); i++) {
         const json_t *group = json_array_get(groups, i);
         const char *id = id_of(group, ptemp), *name = lti_json_string(group, "name");
 
         if (id == NULL)
             continue;
+        if (json_object_size(map) == LTI_GROUPS_MAX && json_object_get(map, id) == NULL)
+            return lti_fail(err, LTI_E_ROSTER_LIMIT, APR_ENOSPC, "more than %d groups in a course", LTI_GROUPS_MAX);
         if (is_hidden(json_object_get(group, "hidden")))
             json_object_set_new(map, id, json_null());
         else
-            json_object_set_new(map, id, json_string(name != NULL && name[0] != '\0' ? name : id));
+            json_object_set_new(map, id, json_string(is_usable(name) ? name : id));
     }
     return APR_SUCCESS;
 }

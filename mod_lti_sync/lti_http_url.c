@@ -223,6 +223,19 @@ const char *lti_http_add_query(const char *url, const char *name, const char *va
     return apr_pstrcat(p, head, separator, name, "=", lti_http_encode(value, p), url + length, NULL);
 }
 
+int lti_http_has_parameter(const char *url, const char *name)
+{
+    const char *query = strchr(url, '?');
+    size_t length = strlen(name);
+
+    for (; query != NULL; query = strchr(query, '&')) {
+        query++;
+        if (strncmp(query, name, length) == 0 && (query[length] == '=' || query[length] == '&' || query[length] == '\0'))
+            return 1;
+    }
+    return 0;
+}
+
 const char *lti_http_resolve(const char *base, const char *reference, apr_pool_t *p)
 {
     parts_t parts;

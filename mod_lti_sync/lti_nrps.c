@@ -463,24 +463,10 @@ apr_status_t lti_nrps_page_end(lti_nrps_page_t *page, lti_nrps_summary_t *summar
 
 /* --- request and answer ------------------------------------------------------------------------------------------- */
 
-/* 1 if the query of `url` has a parameter `name`. */
-static int has_parameter(const char *url, const char *name)
-{
-    const char *query = strchr(url, '?');
-    size_t length = strlen(name);
-
-    for (; query != NULL; query = strchr(query, '&')) {
-        query++;
-        if (strncmp(query, name, length) == 0 && (query[length] == '=' || query[length] == '&' || query[length] == '\0'))
-            return 1;
-    }
-    return 0;
-}
-
 void lti_nrps_request(lti_http_request_t *request, const lti_platform_t *platform, const char *url, const char *token, int first,
                       apr_pool_t *p)
 {
-    if (first && platform->page_limit > 0 && !has_parameter(url, "limit"))
+    if (first && platform->page_limit > 0 && !lti_http_has_parameter(url, "limit"))
         url = lti_http_add_query(url, "limit", apr_itoa(p, platform->page_limit), p);
     *request = (lti_http_request_t){
         .url = url,

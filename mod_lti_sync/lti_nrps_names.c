@@ -57,24 +57,11 @@ void lti_nrps_read_names(lti_member_t *member, const json_t *object, const lti_n
     member->groups = lti_names_list(groups, p);
 }
 
-static int has_parameter(const char *url, const char *name)
-{
-    const char *query = strchr(url, '?');
-    size_t length = strlen(name);
-
-    for (; query != NULL; query = strchr(query, '&')) {
-        query++;
-        if (strncmp(query, name, length) == 0 && (query[length] == '=' || query[length] == '&' || query[length] == '\0'))
-            return 1;
-    }
-    return 0;
-}
-
 const char *lti_nrps_first_url(const char *url, const char *rlid, int groups, apr_pool_t *p)
 {
-    if (rlid != NULL && !has_parameter(url, "rlid"))
+    if (rlid != NULL && !lti_http_has_parameter(url, "rlid"))
         url = lti_http_add_query(url, "rlid", rlid, p);
-    if (groups && !has_parameter(url, "groups"))
+    if (groups && !lti_http_has_parameter(url, "groups"))
         url = lti_http_add_query(url, "groups", "true", p);
     return url;
 }

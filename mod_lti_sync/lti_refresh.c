@@ -4,21 +4,15 @@
 
 #include <string.h>
 #include <apr_strings.h>
-#include "lti_crypto.h"
 #include "lti_refresh_history.h"
 #include "lti_refresh_lease.h"
 #include "lti_refresh_named.h"
 #include "lti_refresh_pace.h"
 #include "lti_refresh_publish.h"
 #include "lti_refresh_run.h"
+#include "lti_refresh_when.h"
 
 #define SERVICE_URL_MAX 2048 /* SPEC N-01 */
-
-#define SECOND apr_time_from_sec(1)
-#define MINUTE apr_time_from_sec(60)
-#define HOUR apr_time_from_sec(3600)
-#define DAY apr_time_from_sec(24 * 3600)
-#define WEEK (7 * DAY)
 
 #define LEASE_TIME (2 * MINUTE)
 #define LEASE_RENEWAL (30 * SECOND)
@@ -133,91 +127,6 @@ static void store_works(lti_refresh_t *engine)
         engine->store_reported = 0;
         tell_machine(engine, LTI_EVENT_STORE_UP, NULL);
     }
-}
-
-/* --- when next ---------------------------------------------------------------------------------------------------------- */
-
-/* Ten per cent more or less, so that courses and nodes do not march in step. */
-static apr_interval_time_t jitter(apr_interval_time_t interval)
-{
-    unsigned char bytes[2] = {128, 0};
-
-    /* Without randomness the middle is good enough. */
-    (void)lti_crypto_random(bytes, sizeof(bytes), NULL);
-    return interval - interval / 10 + interval / 5 * (bytes[0] * 256 + bytes[1]) / 65535;
-}
-
-/* Invariant 4: every interval while somebody launches or uses it, or the configuration names it; quiet courses double to a day; dormant ones weekly. None is ever dropped. */
-static apr_interval_time_t effective_interval(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
-{
-    apr_interval_time_t interval = options->interval > SECOND ? options->interval : SECOND;
-    apr_time_t active_at = course->launched_at > course->used_at ? course->launched_at : course->used_at;
-    apr_interval_time_t quiet = now - active_at;
-
-    if (options->named != NULL && apr_hash_get(options->named, course->key, APR_HASH_KEY_STRING) != NULL)
-        return interval;
-    if (active_at == 0)
-        return interval > DAY ? interval : DAY;
-    if (options->dormant_after > 0 && quiet > options->dormant_after)
-        return interval > WEEK ? interval : WEEK;
-    for (; quiet >= DAY && interval < DAY; quiet -= DAY)
-        interval = interval * 2 < DAY ? interval * 2 : DAY;
-    return interval;
-}
-
-static apr_time_t next_due(const lti_refresh_options_t *options, const lti_course_t *course, apr_time_t now)
-{
-    return now + jitter(effective_interval(options, course, now));
-}
-
-static apr_time_t stale_from(const lti_refresh_options_t *options, const lti_run_t *run, apr_time_t now)
-{
-    apr_interval_time_t span = options->stale_after_intervals * effective_interval(options, run->course, now);
-
-    return run->requested_at + (span > options->stale_after_min ? span : options->stale_after_min);
-}
-
-/* What the reason itself asks for before it makes sense to try again (SPEC 5.4, 6.6). */
-static apr_interval_time_t pause_for(const lti_run_t *run)
-{
-    const lti_course_t *course = run->course;
-
-    switch (run->err.code) {
-    case LTI_E_CONFIG:
-    case LTI_E_DEPLOYMENT_UNKNOWN:
-    case LTI_E_DEPLOYMENT_WITHDRAWN:
-        return DAY;
-    case LTI_E_ROSTER_GONE:
-        if (course->failures >= 3 && course->error_name != NULL &&
-            strcmp(course->error_name, lti_err_info(LTI_E_ROSTER_GONE)->name) == 0)
-            return WEEK;
-        return DAY;
-    case LTI_E_ROSTER_FORBIDDEN:
-    case LTI_E_SCOPE_REFUSED:
-        return HOUR;
-    case LTI_E_TOKEN_REFUSED:
-        return course->failures == 0 ? MINUTE : 10 * MINUTE;
-    default:
-        return 0;
-    }
-}
-
-/* After a failure: a minute, doubling; never before the platform's Retry-After, and at the first time just then (SPEC 6.6). */
-static apr_time_t next_try(const lti_refresh_options_t *options, const lti_run_t *run, apr_time_t now)
-{
-    apr_interval_time_t ceiling = options->interval > HOUR ? options->interval : HOUR;
-    apr_interval_time_t pause = pause_for(run);
-    apr_interval_time_t delay = MINUTE;
-    int i;
-
-    for (i = 0; i < run->course->failures && delay < ceiling; i++)
-        delay *= 2;
-    if (delay > ceiling)
-        delay = ceiling;
-    delay = jitter(delay > pause ? delay : pause);
-    if (run->retry_after > 0 && pause == 0 && run->course->failures == 0)
-        delay = 0;
-    return now + (delay > run->retry_after ? delay : run->retry_after + jitter(10 * SECOND));
 }
 
 /* --- runs --------------------------------------------------------------------------------------------------------------- */
@@ -465,8 +374,8 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
         .version = run->course->version,
         .requested_at = run->requested_at,
         .now = now,
-        .due_at = next_due(options, run->course, now),
-        .stale_at = stale_from(options, run, now),
+        .due_at = lti_run_next_due(run, now),
+        .stale_at = lti_run_stale_from(run, now),
     };
     lti_applied_t applied = {0};
     lti_err_t note = {0}, why = {0};
@@ -510,7 +419,7 @@ static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_
 {
     const lti_course_t *course = run->course;
     const char *name = lti_err_info(run->err.code)->name;
-    apr_time_t due_at = next_try(&engine->options, run, now);
+    apr_time_t due_at = lti_run_next_try(run, now);
     lti_err_t why = {0};
     apr_status_t rv =
         lti_db_run_failed(db, course->key, run->id, engine->options.node, name, run->err.text, due_at, now, engine->scratch, err);

@@ -12,8 +12,6 @@
 #include "mod_lti_identity.h"
 #include "mod_lti_store.h"
 
-#define CONTEXT_COURSES_MAX 100 /* courses that share a context id and are looked at */
-
 static apr_status_t read_limit(int *limit, const char *text, lti_err_t *err)
 {
     apr_size_t digits = strspn(text, "0123456789");
@@ -134,7 +132,8 @@ static apr_status_t read_by_context(lti_course_t **course, lti_db_t *db, const l
     apr_status_t rv = lti_db_courses_by_context(&keys, db, context, p, err);
     int i, count = 0;
 
-    for (i = 0; rv == APR_SUCCESS && i < keys->nelts && i < CONTEXT_COURSES_MAX; i++) {
+    /* Two are too many; but any number may be of platforms that other virtual hosts have. */
+    for (i = 0; rv == APR_SUCCESS && i < keys->nelts && count < 2; i++) {
         rv = read_course(&found, db, conf, APR_ARRAY_IDX(keys, i, const char *), p, err);
         if (rv == APR_NOTFOUND) {
             rv = APR_SUCCESS;
@@ -149,7 +148,7 @@ static apr_status_t read_by_context(lti_course_t **course, lti_db_t *db, const l
         return lti_fail(err, LTI_E_COURSE_UNKNOWN, APR_NOTFOUND, "no launch of a course with the context id %.64s was seen",
                         context);
     if (count > 1)
-        return lti_fail(err, LTI_E_COURSE_AMBIGUOUS, APR_EINVAL, "the context id %.64s belongs to %d courses", context, count);
+        return lti_fail(err, LTI_E_COURSE_AMBIGUOUS, APR_EINVAL, "the context id %.64s belongs to several courses", context);
     return APR_SUCCESS;
 }
 

@@ -2,12 +2,9 @@
 /* The change feed for applications: what happened since a number, and waiting for what comes next. */
 #include "mod_lti_feed.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <apr_portable.h>
 #include <apr_strings.h>
-#include <ap_mpm.h>
 #include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
@@ -23,6 +20,7 @@
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
 #include "mod_lti_store.h"
+#include "mod_lti_wait.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -194,39 +192,13 @@ static apr_status_t read_feed(feed_t *feed, lti_err_t *err)
 
 /* --- waiting ----------------------------------------------------------------------------------------------------------- */
 
-static int is_server_stopping(void)
-{
-    int state = 0;
-
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
-}
-
-/* Waits a moment, at the client's socket, so that a client that goes is noticed: 1. A stream of HTTP/2 has no socket of its own. */
-static int has_client_gone(request_rec *r)
-{
-#ifdef POLLRDHUP
-    apr_socket_t *socket = r->connection->master == NULL ? ap_get_conn_socket(r->connection) : NULL;
-    apr_os_sock_t descriptor;
-
-    if (socket != NULL && apr_os_sock_get(&descriptor, socket) == APR_SUCCESS) {
-        struct pollfd watched = {.fd = descriptor, .events = POLLRDHUP};
-
-        if (poll(&watched, 1, LOOK_MS) > 0)
-            return 1;
-        return r->connection->aborted != 0;
-    }
-#endif
-    apr_sleep(apr_time_from_msec(LOOK_MS));
-    return r->connection->aborted != 0;
-}
-
 /* 1: there is news; 0: the time is over, or nobody wants the answer any more. */
 static int wait_for_news(const feed_t *feed, apr_int64_t heard, apr_time_t until)
 {
     for (;;) {
         if (lti_bell_number(feed->conf->runtime->bell) != heard)
             return 1;
-        if (apr_time_now() >= until || is_server_stopping() || has_client_gone(feed->r))
+        if (apr_time_now() >= until || !mod_lti_wait_a_moment(feed->r, LOOK_MS))
             return 0;
     }
 }

@@ -69,19 +69,30 @@ static const mod_lti_identity_t *present(request_rec *r, authz_status *answer)
 
 typedef int word_matches_fn(const mod_lti_identity_t *identity, const char *word);
 
+/* Somebody who is present, and the words of the line for this request; else NULL and the answer. */
+static const mod_lti_identity_t *read_line(const char **line, authz_status *answer, request_rec *r, const void *parsed)
+{
+    const mod_lti_identity_t *identity = present(r, answer);
+    const char *failure = NULL;
+
+    if (identity == NULL)
+        return NULL;
+    *line = ap_expr_str_exec(r, parsed, &failure);
+    if (failure == NULL)
+        return identity;
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "LTI0110: a Require line cannot be evaluated: %s", failure);
+    *answer = AUTHZ_GENERAL_ERROR;
+    return NULL;
+}
+
 static authz_status check_words(request_rec *r, const void *parsed, word_matches_fn *matches)
 {
-    const char *failure = NULL, *line, *word;
+    const char *line, *word;
     authz_status answer;
-    const mod_lti_identity_t *identity = present(r, &answer);
+    const mod_lti_identity_t *identity = read_line(&line, &answer, r, parsed);
 
     if (identity == NULL)
         return answer;
-    line = ap_expr_str_exec(r, parsed, &failure);
-    if (failure != NULL) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "LTI0110: a Require line cannot be evaluated: %s", failure);
-        return AUTHZ_GENERAL_ERROR;
-    }
     while (*(word = ap_getword_conf(r->pool, &line)) != '\0') {
         if (matches(identity, word))
             return AUTHZ_GRANTED;
@@ -139,17 +150,12 @@ static authz_status check_platform(request_rec *r, const char *line, const void 
 /* What the launch said counts; where it said nothing, the roster is asked, whatever LTISectionsFromRoster says: this place needs to know. */
 static authz_status check_names(request_rec *r, const void *parsed, int of_groups)
 {
-    const char *failure = NULL, *line, *word, *words, *sections, *groups;
+    const char *line, *word, *words, *sections, *groups;
     authz_status answer;
-    const mod_lti_identity_t *identity = present(r, &answer);
+    const mod_lti_identity_t *identity = read_line(&line, &answer, r, parsed);
 
     if (identity == NULL)
         return answer;
-    line = ap_expr_str_exec(r, parsed, &failure);
-    if (failure != NULL) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "LTI0651: a Require line cannot be evaluated: %s", failure);
-        return AUTHZ_GENERAL_ERROR;
-    }
     words = of_groups ? identity->groups : identity->sections;
     if (words == NULL && !identity->names_from_roster) {
         mod_lti_identity_roster_names(&sections, &groups, r, identity);

@@ -7,13 +7,14 @@ Link as it is, and demands the media type and each required member. A public one
 test_roster.py has what else may be asked, and who may ask."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 from campus_groups import Groups
 from client import Browser
-from httpd import wait_for
+from httpd import ROOT, SERVICE, wait_for
 from nrps_client import MEDIA_TYPE, NotAsSpecified, links, read_member, read_roster
 
 MEMBERSHIP = "http://purl.imsglobal.org/vocab/lis/v2/membership"
@@ -191,6 +192,23 @@ def test_pages_are_whole_while_people_come_and_go(api):
     api.campus.state.enrol("BIO1", login, role)
     api.browser = api.launch("ada")
     api.sync_now(api.browser)
+
+
+def test_the_sample_configuration_opens_what_an_application_needs(make_stage):
+    """conf/lti_sync.conf, as shipped: an application on this machine reads every end point, and no other end point gets more than it has."""
+    sample = (ROOT / "conf/lti_sync.conf").read_text(encoding="utf-8")
+    block = re.search(r"^<LocationMatch.*?^</LocationMatch>$", sample, re.S | re.M).group()
+    service = re.sub(r'<Location "/lti/roster">.*?</Location>', block.replace("\\", r"\\"), SERVICE, flags=re.S)
+    stage = make_stage().configure(pace="LTISyncInterval 1h", service=service).start()
+    key = stage.wait_roster(stage.launch("ada"))
+    base, client = stage.httpd.roster_url.removesuffix("roster"), Browser()
+    assert key in {course["course"] for course in client.get(base + "courses").json()["courses"]}
+    assert len(client.get(f"{base}roster?course={key}").json()["members"]) == len(client.get(f"{base}roster/{key}").json()["members"]) == 14
+    assert client.get(f"{base}events?since=0&course={key}").status == 200
+    assert client.post(f"{base}sync?course={key}", {}).status == 202
+    assert client.get(base + "rosters").status == 404
+    # the other virtual host, where browsers come, has no such block
+    assert client.get(stage.url(f"/lti/roster?course={key}")).status == 401
 
 
 def test_the_client_is_strict():

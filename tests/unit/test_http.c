@@ -912,9 +912,42 @@ static void loopback_is_this_machine_only(void **state)
 static void usual_urls_are_read_as_curl_reads_them(void **state)
 {
     static const char *const rests[] = {
-        "x.org", "x.org/", "x.org?q", "x.org:443/", "x.org:80", "x.org:8443/a?b=c", "x.org:1", "x.org:65535/", "x.org:65536/", "x.org:0/", "x.org:00443/",
-        "x.org:/", "x.org:44a/", "x.org:-1", "x.org:99999999999999999999/", "x.", "x..org", ".x.org", "x.org.", "x-y.a-b", "x.-org", "x.0", "x.0x7f", "x.1a",
-        "x1", "x", "x/@y", "x:1/@y", "x@y", "x.org/caf\xC3\xA9", "x.org/%41", "x%41.org/", "x_y.org/", "x.org,", "x.org;", "x.org\xC3\xA9/",
+        "x.org",
+        "x.org/",
+        "x.org?q",
+        "x.org:443/",
+        "x.org:80",
+        "x.org:8443/a?b=c",
+        "x.org:1",
+        "x.org:65535/",
+        "x.org:65536/",
+        "x.org:0/",
+        "x.org:00443/",
+        "x.org:/",
+        "x.org:44a/",
+        "x.org:-1",
+        "x.org:99999999999999999999/",
+        "x.",
+        "x..org",
+        ".x.org",
+        "x.org.",
+        "x-y.a-b",
+        "x.-org",
+        "x.0",
+        "x.0x7f",
+        "x.1a",
+        "x1",
+        "x",
+        "x/@y",
+        "x:1/@y",
+        "x@y",
+        "x.org/caf\xC3\xA9",
+        "x.org/%41",
+        "x%41.org/",
+        "x_y.org/",
+        "x.org,",
+        "x.org;",
+        "x.org\xC3\xA9/",
     };
     size_t i;
 
@@ -968,6 +1001,24 @@ static void query_parameters_are_appended(void **state)
     assert_string_equal(lti_http_add_query("https://h/p?a&", "x", "1", *state), "https://h/p?a&x=1");
     assert_string_equal(lti_http_add_query("https://h/p#f", "x", "1", *state), "https://h/p?x=1#f");
     assert_string_equal(lti_http_encode("\xC3\xA9+Az09-._~", *state), "%C3%A9%2BAz09-._~");
+}
+
+static void a_parameter_is_found_by_its_whole_name(void **state)
+{
+    static const struct {
+        const char *url;
+        int found;
+    } cases[] = {
+        {"https://h/p", 0},         {"https://h/limit=5", 0},      {"https://h/p?limit=5", 1},  {"https://h/p?limit", 1},
+        {"https://h/p?limit&a", 1}, {"https://h/p?a=b&limit=", 1}, {"https://h/p?limits=5", 0}, {"https://h/p?xlimit=5", 0},
+        {"https://h/p?a=limit", 0}, {"https://h/p?", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (lti_http_has_parameter(cases[i].url, "limit") != cases[i].found)
+            fail_msg("%s", cases[i].url);
+    }
 }
 
 /* RFC 3986 section 5.4, with an empty path written as "/". */
@@ -1054,6 +1105,7 @@ int main(void)
         POOL_TEST(loopback_is_this_machine_only),
         POOL_TEST(unusable_urls_are_refused_with_the_reason),
         POOL_TEST(query_parameters_are_appended),
+        POOL_TEST(a_parameter_is_found_by_its_whole_name),
         POOL_TEST(references_are_resolved),
     };
 

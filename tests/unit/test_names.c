@@ -194,6 +194,38 @@ static void groups_become_a_map(void **state)
     assert_null(lti_groups_map(NULL, *state));
 }
 
+static const char *one_group(const char *id, const char *name, apr_pool_t *p)
+{
+    return apr_psprintf(p, "{\"groups\":[{\"id\":\"%s\",\"name\":\"%s\"}]}", id, name);
+}
+
+/* A name that no list could hold would name nobody's group. */
+static void a_name_that_is_too_long_gives_way_to_the_id(void **state)
+{
+    json_t *map = lti_json_own(json_object(), *state);
+    char name[LTI_NAME_MAX + 2];
+    lti_err_t err = {0};
+
+    memset(name, 'n', sizeof(name));
+    name[LTI_NAME_MAX + 1] = '\0';
+    assert_ok(read_page(map, one_group("long", name, *state), *state, &err), err);
+    name[LTI_NAME_MAX] = '\0';
+    assert_ok(read_page(map, one_group("fits", name, *state), *state, &err), err);
+    assert_string_equal(json_string_value(json_object_get(map, "long")), "long");
+    assert_string_equal(json_string_value(json_object_get(map, "fits")), name);
+}
+
+static void too_many_groups_are_said_to_be_too_many(void **state)
+{
+    json_t *map = lti_json_own(json_object(), *state);
+    lti_err_t err = {0};
+
+    for (int i = 0; i < LTI_GROUPS_MAX; i++)
+        json_object_set_new(map, apr_itoa(*state, i), json_string("x"));
+    assert_ok(read_page(map, one_group("7", "renamed", *state), *state, &err), err);
+    assert_code(read_page(map, one_group("more", "M", *state), *state, &err), err, LTI_E_ROSTER_LIMIT);
+}
+
 static void answers_are_judged(void **state)
 {
     static const struct {
@@ -229,6 +261,8 @@ int main(void)
         POOL_TEST(the_message_section_and_enrollments_are_read),
         POOL_TEST(the_first_url_asks_for_what_is_wanted),
         POOL_TEST(groups_become_a_map),
+        POOL_TEST(a_name_that_is_too_long_gives_way_to_the_id),
+        POOL_TEST(too_many_groups_are_said_to_be_too_many),
         POOL_TEST(answers_are_judged),
     };
 
