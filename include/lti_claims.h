@@ -67,6 +67,7 @@ typedef struct lti_legacy_secret_t {
 typedef struct lti_expect_t {
     const lti_platform_t *platform;
     const char *nonce;         /* of the state (SPEC C-10) */
+    const char *launch_id;     /* of the state; NULL: it is named anew */
     const char *target;        /* target_link_uri of the login (SPEC K-07) */
     const char *deployment_id; /* lti_deployment_id of the login, NULL if it had none (SPEC K-05) */
     apr_time_t now;

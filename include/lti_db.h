@@ -100,6 +100,9 @@ typedef apr_status_t lti_db_course_fn(void *baton, const lti_course_t *course, l
 apr_status_t lti_db_courses_changed(lti_db_t *db, apr_int64_t since, lti_db_course_fn *fn, void *baton, apr_pool_t *ptemp,
                                     lti_err_t *err);
 
+/** The course is used: its roster was read by an application or a person (Invariant 4). Written at most once an hour; `used_at` is what was read of the course. */
+apr_status_t lti_db_course_used(lti_db_t *db, const char *course_key, apr_time_t used_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
 /** Somebody presses "update now": due at once, whatever the backoff. APR_NOTFOUND. */
 apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
@@ -145,6 +148,7 @@ typedef struct lti_apply_t {
     lti_roster_state_t state;          /* LTI_ROSTER_CURRENT or LTI_ROSTER_HELD */
     const unsigned char *held_digest;  /* of the missing, when held; NULL clears the hold */
     int held_missing;
+    const apr_array_header_t *held_people; /* user ids (const char *) of the missing, when held; at most LTI_DB_HELD_MAX are kept. Not read if they are those of before */
     int acceptance_used;    /* they are held although somebody accepted, who did not mean so many */
     const char *error_name; /* why they are held (code and text), NULL if they are not */
     const char *error_text;
@@ -181,7 +185,7 @@ apr_status_t lti_db_run_failed(lti_db_t *db, const char *course_key, const char 
                                const char *error_text, apr_time_t due_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
 
 /** Removes what is past: nonces, launches and ended sessions that expired, staged rows of runs begun before `staged_before`, people who left and events that happened before
- * `left_before`; deployments that wait and were not seen for 30 days, nodes not for 7, launches of LTI 1.1 not for 90. */
+ * `left_before`; launches that people made 400 days ago; deployments that wait and were not seen for 30 days, nodes not for 7, launches of LTI 1.1 not for 90. */
 apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before, apr_time_t left_before, apr_pool_t *ptemp,
                           lti_err_t *err);
 
@@ -393,5 +397,188 @@ typedef apr_status_t lti_db_run_fn(void *baton, const lti_db_run_t *run);
 /** Calls `fn` for the newest runs of a course, the newest first; texts live in `p`. */
 apr_status_t lti_db_runs_each(lti_db_t *db, const char *course_key, int max, lti_db_run_fn *fn, void *baton, apr_pool_t *p,
                               lti_err_t *err);
+
+/* --- an examination (lti_db_doctor.c) ------------------------------------------------------------------------------------------- */
+
+/** The course of the platform that was launched last, or else one that was named beforehand. APR_NOTFOUND (err not filled): there is none. */
+apr_status_t lti_db_course_launched_last(lti_course_t **course, lti_db_t *db, const char *platform, apr_pool_t *p, lti_err_t *err);
+
+/* --- rosters that stopped (lti_db_stale.c) ---------------------------------------------------------------------------------------- */
+
+/**
+ * Courses whose rosters turned stale after `since` and up to `until`: `*count` of them, and `fn` for the first `max` (0: none; `fn` may be NULL), the longest first. Of the course are known: key, platform,
+ * context_id, title, succeeded_at, stale_at, failures, error_name, error_text; its texts hold until `fn` returns, which may not use the connection.
+ */
+apr_status_t lti_db_stale_each(int *count, lti_db_t *db, apr_time_t since, apr_time_t until, int max, lti_db_course_fn *fn, void *baton,
+                               apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- what an administrator is shown ------------------------------------------------------------------------------------------- */
+
+/** A launch: who opened the tool, and when. */
+typedef struct lti_db_visit_t {
+    const char *course_key; /* "": of no course */
+    const char *platform;   /* name */
+    const char *user_id;    /* "": of nobody who has a name */
+    apr_time_t launched_at;
+} lti_db_visit_t;
+
+/**
+ * Remembers launches (an array of lti_db_visit_t): the time of a person's first one in a course and, to ten minutes, that of the last; of a platform, to a minute, the last one of all. Writes nothing
+ * when nothing of that is news.
+ */
+apr_status_t lti_db_visits_write(lti_db_t *db, const apr_array_header_t *visits, apr_pool_t *ptemp, lti_err_t *err);
+
+typedef struct lti_db_visitors_t {
+    int people; /* different people who ever launched, as far as that is remembered */
+    int recent; /* since `since` */
+} lti_db_visitors_t;
+apr_status_t lti_db_visits_count(lti_db_visitors_t *visitors, lti_db_t *db, const char *course_key, apr_time_t since,
+                                 apr_pool_t *ptemp, lti_err_t *err);
+
+/** The roster of a course held against its launches. */
+typedef struct lti_db_match_t {
+    int launched;  /* active members who launched */
+    int outsiders; /* people who launched between the two times, and are nobody whom the roster names or named */
+    int suspect;   /* lti_sync.suspect, as it is stored */
+} lti_db_match_t;
+
+/** `before` is the first request of the last good run: whoever launched after it may not be on the roster yet. `since` lies no further back than LTIRetain: whoever left before that is forgotten. APR_NOTFOUND:
+ * no such course. */
+apr_status_t lti_db_visits_match(lti_db_match_t *match, lti_db_t *db, const char *course_key, apr_time_t since, apr_time_t before,
+                                 apr_pool_t *ptemp, lti_err_t *err);
+
+/** Is the roster smaller than its launches? What the engine found out after a run. */
+apr_status_t lti_db_suspect_write(lti_db_t *db, const char *course_key, int suspect, apr_pool_t *ptemp, lti_err_t *err);
+
+/** `launched_at` is 0 for who never launched. The texts hold until it returns; `fn` may not use the connection. */
+typedef apr_status_t lti_db_person_fn(void *baton, const lti_member_t *member, apr_time_t launched_at, lti_err_t *err);
+/** The people of a course, those who left too, in order of user ids from behind `after` (""), at most `max` (1 to 1,000), each with the last launch. */
+apr_status_t lti_db_people_each(lti_db_t *db, const char *course_key, const char *after, int max, lti_db_person_fn *fn, void *baton,
+                                apr_pool_t *ptemp, lti_err_t *err);
+
+/** What is known of a platform. Times are 0 where it never happened, texts NULL. */
+typedef struct lti_db_platform_t {
+    const char *platform; /* name */
+    apr_time_t launched_at;
+    apr_time_t token_at; /* an access token was given */
+    const char *scopes;  /* granted, separated by blanks */
+    apr_time_t error_at; /* no token was given since, for this reason: */
+    const char *error_name;
+    const char *error_text;
+    apr_interval_time_t clock_offset; /* positive: the platform is ahead */
+    apr_time_t clock_at;              /* when it was measured; 0: never */
+} lti_db_platform_t;
+
+/** No row is no error: times are 0 and texts NULL then. */
+apr_status_t lti_db_platform_read(lti_db_platform_t *facts, lti_db_t *db, const char *platform, apr_pool_t *p, lti_err_t *err);
+
+typedef apr_status_t lti_db_platform_fn(void *baton, const lti_db_platform_t *facts, lti_err_t *err);
+/** In order of names; texts live in `p`. */
+apr_status_t lti_db_platforms_each(lti_db_t *db, lti_db_platform_fn *fn, void *baton, apr_pool_t *p, lti_err_t *err);
+
+/* The engine tells of a platform. Each writes when something differs from what is stored, else at most every ten minutes. */
+
+/** A token for `scope` was given, with the scopes `granted`: its error, if there was one, is over. */
+apr_status_t lti_db_platform_token(lti_db_t *db, const char *platform, const char *scope, const char *granted, apr_time_t now,
+                                   apr_pool_t *ptemp, lti_err_t *err);
+/** None was given. `scope` is not granted any more where it is not NULL. `error_name` is NULL where that is all there is to say. */
+apr_status_t lti_db_platform_refused(lti_db_t *db, const char *platform, const char *scope, const char *error_name,
+                                     const char *error_text, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+/** Its clock was seen. */
+apr_status_t lti_db_platform_clock(lti_db_t *db, const char *platform, apr_interval_time_t offset, apr_time_t now, apr_pool_t *ptemp,
+                                   lti_err_t *err);
+
+/**
+ * The engine begins with a platform that is configured so: `ways` is a digest of how it is reached, `names` one of what its rosters are asked for, 16 characters each. Where nodes or generations before had other ways,
+ * its failing courses are due `now`; where they had other names, all of its courses are. `*due` counts them.
+ */
+apr_status_t lti_db_platform_configured(int *due, lti_db_t *db, const char *platform, const char *ways, const char *names,
+                                        apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+#define LTI_DB_HELD_MAX 1000
+
+/** Whom a held run would remove, in order of user ids, at most LTI_DB_HELD_MAX; lti_hold_t.missing says how many there are. `fn` may not use the connection. */
+apr_status_t lti_db_held_each(lti_db_t *db, const char *course_key, lti_db_member_fn *fn, void *baton, apr_pool_t *ptemp,
+                              lti_err_t *err);
+
+/** An administrator accepts that those who are held are gone: the course is due at once. `missing` is how many were shown, 0: however many there are. APR_NOTFOUND: nothing is held, or not so many. */
+apr_status_t lti_db_hold_accept(lti_db_t *db, const char *course_key, int missing, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- metrics (lti_db_oldest.c) ---------------------------------------------------------------------------------------------------- */
+
+/** When the roster succeeded that will turn stale next of those that are not; 0: there is none. Costs the same with any number of courses. */
+apr_status_t lti_db_oldest_roster(apr_time_t *succeeded_at, lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+/* --- lists and counts for a page (lti_db_overview.c) ------------------------------------------------------------------------------- */
+
+typedef struct lti_db_tally_t {
+    apr_int64_t courses, people;
+    apr_int64_t states[LTI_ROSTER_UNAVAILABLE + 1]; /* by lti_roster_state_t, stale ones apart */
+    apr_int64_t due;      /* their time has come */
+    apr_int64_t waiting;  /* deployments that nobody decided about */
+    apr_int64_t suspects; /* rosters that may be smaller than they should be */
+} lti_db_tally_t;
+apr_status_t lti_db_tally(lti_db_tally_t *tally, lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err);
+
+typedef void lti_db_waiting_fn(void *baton, const char *platform, apr_int64_t count);
+/** How many deployments of which platforms wait for a decision. `fn` may not use the connection. */
+apr_status_t lti_db_waiting_each(lti_db_t *db, lti_db_waiting_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const char *platform, apr_pool_t *ptemp, lti_err_t *err);
+
+typedef void lti_db_roles_fn(void *baton, const char *roles, apr_int64_t count);
+/** How many active members of a course have which list of roles. `fn` may not use the connection. */
+apr_status_t lti_db_roles_each(lti_db_t *db, const char *course_key, lti_db_roles_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
+
+/** A course and what else a diagnosis needs of it. */
+typedef struct lti_db_standing_t {
+    lti_course_t course; /* its state as stored: LTI_ROSTER_STALE is computed */
+    int suspect;
+    int held_missing;
+    apr_time_t held_since; /* 0: nothing is held */
+    int held_accepted;
+} lti_db_standing_t;
+/** APR_NOTFOUND: no such course. */
+apr_status_t lti_db_standing_read(lti_db_standing_t **standing, lti_db_t *db, const char *course_key, apr_pool_t *p, lti_err_t *err);
+
+typedef enum lti_db_trouble_t {
+    LTI_DB_TROUBLE_STALE,
+    LTI_DB_TROUBLE_FAILING,
+    LTI_DB_TROUBLE_HELD,
+    LTI_DB_TROUBLE_WITHOUT, /* launches offer no roster service */
+    LTI_DB_TROUBLE_SUSPECT,
+    LTI_DB_TROUBLE_EMPTY,
+    LTI_DB_TROUBLES
+} lti_db_trouble_t;
+/** Up to `max` courses with a trouble of that kind, as lti_db_standing_t; over an index. */
+apr_status_t lti_db_troubled(apr_array_header_t **standings, lti_db_t *db, lti_db_trouble_t trouble, apr_time_t now, int max, apr_pool_t *p,
+                             lti_err_t *err);
+
+#define LTI_DB_SHOWN_MAX 8
+
+/** Which courses, and in which order. */
+typedef struct lti_db_search_t {
+    const char *search;   /* part of title, label or context id, or the key; NULL: all */
+    const char *platform; /* name; NULL: all of `shown` */
+    const apr_array_header_t *shown; /* names (const char *); NULL or more than LTI_DB_SHOWN_MAX: all that there are */
+    int state;            /* lti_roster_state_t with LTI_ROSTER_STALE as it is shown; -1: all */
+    enum { LTI_DB_BY_NAME, LTI_DB_BY_PEOPLE, LTI_DB_BY_SUCCESS, LTI_DB_BY_NEXT, LTI_DB_BY_FAILURES } order;
+    int backwards;
+    int offset, limit;
+} lti_db_search_t;
+/** `*standings` holds lti_db_standing_t; `*total` is how many there are of all pages. */
+apr_status_t lti_db_courses_find(apr_array_header_t **standings, apr_int64_t *total, lti_db_t *db, const lti_db_search_t *search, apr_time_t now,
+                                 apr_pool_t *p, lti_err_t *err);
+
+/** The newest events of a course, the newest first, as lti_db_event_t with number, kind, user_id, status and happened_at. */
+apr_status_t lti_db_events_newest(apr_array_header_t **events, lti_db_t *db, const char *course_key, int max, apr_pool_t *p, lti_err_t *err);
+
+/** A launch of LTI 1.1 that somebody tried; nothing of it is proven. */
+typedef struct lti_db_old_launch_t {
+    const char *consumer_key, *instance, *product, *context_title;
+    apr_time_t seen_at;
+} lti_db_old_launch_t;
+/** The last one first, as lti_db_old_launch_t. */
+apr_status_t lti_db_old_launches(apr_array_header_t **launches, lti_db_t *db, apr_pool_t *p, lti_err_t *err);
 
 #endif

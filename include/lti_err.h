@@ -129,6 +129,10 @@ typedef enum lti_code_t {
     LTI_E_EVENTS_GONE,
     LTI_E_EVENTS_BUSY,
     LTI_E_RATE_LIMITED,
+    LTI_E_ADMIN_OFF,
+    LTI_E_HOST,
+    LTI_E_ACTION_TOKEN,
+    LTI_E_EXAMINATION_BUSY,
     LTI_E_COUNT
 } lti_code_t;
 
@@ -154,6 +158,9 @@ const lti_err_info_t *lti_err_info(lti_code_t code);
 
 /** The code of that name, LTI_E_COUNT if there is none. */
 lti_code_t lti_err_by_name(const char *name);
+
+/** What to do about the reason of that name; "" for one that a newer release on another node has written and this one does not know. */
+const char *lti_err_advice(const char *name);
 
 /** Fills `err` (may be NULL) and returns `status`, so that `return lti_fail(...)` is one line. */
 #ifdef __clang_analyzer__

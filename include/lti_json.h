@@ -9,6 +9,7 @@
 #define LTI_JSON_H
 
 #include <apr_pools.h>
+#include <apr_time.h>
 #include <jansson.h>
 #include "lti_err.h"
 
@@ -32,5 +33,8 @@ char *lti_json_text(const json_t *json, apr_pool_t *p);
 
 /** 1 if `text` is valid UTF-8 without control characters (C0, DEL, C1): what may stand in a header or log line. */
 int lti_json_is_clean(const char *text);
+
+/** A member like 2026-01-31T08:00:00Z; null where `time` is 0 or less. */
+void lti_json_set_time(json_t *object, const char *member, apr_time_t time);
 
 #endif

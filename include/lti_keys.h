@@ -73,6 +73,9 @@ apr_status_t lti_keycache_store(lti_keycache_t *cache, int index, const char *te
 /** The fetch failed. */
 void lti_keycache_release(lti_keycache_t *cache, int index, apr_time_t now);
 
+/** When the set was fetched, and when that was last tried; 0: never. */
+void lti_keycache_times(apr_time_t *fetched_at, apr_time_t *tried_at, const lti_keycache_t *cache, int index);
+
 /* --- the tool's keys ------------------------------------------------------------------------------------------------ */
 
 typedef struct lti_toolkeys_t {

@@ -40,6 +40,7 @@ apr_status_t lti_login_check(const lti_login_request_t *request, lti_err_t *err)
 typedef struct lti_state_t {
     const char *platform; /* name */
     const char *nonce;
+    const char *launch_id;     /* names login and launch in logs; the same when it is opened */
     const char *target;        /* target_link_uri as the login had it */
     const char *deployment_id; /* or NULL */
     apr_time_t created_at;

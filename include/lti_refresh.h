@@ -24,6 +24,7 @@
 #include "lti_err.h"
 #include "lti_http.h"
 #include "lti_keys.h"
+#include "lti_meter.h"
 #include "lti_platform.h"
 #include "lti_snapshot.h"
 
@@ -45,7 +46,9 @@ typedef enum lti_event_kind_t {
     LTI_EVENT_SECRET_DIFFERS,  /* `err` names a node that serves now with another secret; once until there is none */
     LTI_EVENT_STORE_DOWN,  /* the database does not answer; once until it does again */
     LTI_EVENT_STORE_UP,
-    LTI_EVENT_PLATFORM_PAUSED /* `err` names it and tells why its courses wait */
+    LTI_EVENT_PLATFORM_PAUSED, /* `err` names it and tells why its courses wait */
+    LTI_EVENT_COURSE_STALE,    /* of `course`, once: its roster has not been refreshed for too long */
+    LTI_EVENT_COURSES_STALE    /* `members` of them are not named one by one: too many at once, or so since before this process began */
 } lti_event_kind_t;
 
 /** What the edge logs and counts. */
@@ -67,6 +70,7 @@ typedef struct lti_refresh_options_t {
     lti_admission_t *admission; /* NULL: nobody asks it */
     lti_bell_t *bell;           /* rung with the number of the newest event; NULL: nobody waits */
     lti_keycache_t *keycache;   /* takes the keys of all nodes; NULL: nobody serves them */
+    lti_meter_t *meter;         /* counts runs, and what is fetched for them; NULL: nobody asks */
     const char *node_name;      /* of this httpd, over restarts; NULL: it is not told of */
     const lti_sealer_t *sealer; /* of access tokens in the database, which all nodes share; NULL: this process has its own */
     const char *fingerprint;    /* of the secrets, separated by blanks, the sealing one first; with node_name */
@@ -79,6 +83,7 @@ typedef struct lti_refresh_options_t {
     /** 1 if the service URL's host may be a private address for this platform (Invariant 7). */
     int (*admits_private)(void *baton, const lti_platform_t *platform, const char *url);
     void *baton;
+    const char *ways; /* what else of the configuration decides whether platforms are reached (proxy, CA file, hosts), as one text; NULL: nothing */
     const char *node; /* unique for this process: owner of leases */
     apr_hash_t *named; /* courses named beforehand (LTICourse): key -> const lti_course_t *; NULL: none */
     int enabled; /* LTISync */

@@ -9,7 +9,7 @@
  *   slot    { sequence, course key, two copies of { version, succeeded_at, stale_at, active, state, head chunk, size of the index } }
  *           open addressing by the course key; a slot is never given to another key while the segment lives
  *
- *   roster  a chain of chunks; head chunk: counts | hash index (a long one has chunks of its own, listed here) | first records
+ *   roster  a chain of chunks; head chunk: counts, of people and by role | hash index (a long one has chunks of its own, listed here) | first records
  *           next chunks: records go on, across a chunk's end where need be, so nothing but the rest of the last chunk is lost
  *           A place in the index holds a tag and the record's place in the segment, so a look-up goes straight to it.
  *
@@ -116,6 +116,11 @@ typedef struct lti_snapshot_member_t {
  * nothing, locks nothing, waits for nothing. */
 lti_snapshot_result_t lti_snapshot_lookup(const lti_snapshot_t *snapshot, const char *course_key, const char *user_id,
                                           lti_snapshot_course_t *course, lti_snapshot_member_t *member);
+
+#define LTI_SNAPSHOT_ROLES (LTI_ROLE_ADMINISTRATOR + 1)
+
+/** How many active members of a course have which primary role: `counts` by lti_role_t. 0 where its roster is not here, or kept changing: then nothing that was filled counts. */
+int lti_snapshot_roles(apr_uint32_t counts[LTI_SNAPSHOT_ROLES], const lti_snapshot_t *snapshot, const char *course_key);
 
 /** Checks the whole structure (bounds, chains, index, no chunk in two rosters); for tests and for a new writer, while nobody
  * writes. LTI_E_INTERNAL. */

@@ -42,6 +42,9 @@ apr_status_t lti_tokens_adopt(lti_tokens_t *tokens, const lti_platform_t *platfo
 apr_time_t lti_tokens_until(const char **sealed, const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id,
                             const char *scope);
 
+/** The scopes that the platform said it grants with the token that is kept, NULL if it did not say or another node was given it. */
+const char *lti_tokens_granted(const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope);
+
 /** The platform said 401 to it: forget it (SPEC T-08). */
 void lti_tokens_forget(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope);
 

@@ -37,6 +37,8 @@ typedef struct lti_runtime_t {
     struct lti_admission_t *admission;
     struct lti_mailbox_t *mailbox;
     struct lti_bell_t *bell; /* rings with the number of the newest event */
+    struct lti_meter_t *meter;
+    struct lti_visit_ring_t *visits; /* who launched, for the watch thread */
     const struct lti_toolkeys_t *toolkeys;
     const struct lti_sealer_t *session_sealer;
     const struct lti_sealer_t *state_sealer;
@@ -93,6 +95,7 @@ typedef struct lti_server_config_t {
     apr_array_header_t *course_paths; /* of lti_course_path_t, all applications; NULL unless LTICoursePaths is On for one; made by the check */
     apr_array_header_t *remote_users; /* of lti_place_t: templates of directories, for the check */
     apr_array_header_t *pass_claims; /* of lti_pass_claims_t *: of directories, for the check */
+    const lti_place_t *admin_place; /* of an LTIAdmin On inside this virtual host; NULL: none */
     int does_tls;          /* mod_ssl serves this host; known when post_config begins */
     server_rec *db_server; /* whose DBDriver serves us; found by the check */
     int db_is_sqlite;
@@ -136,6 +139,7 @@ typedef struct lti_dir_config_t {
     lti_pass_claims_t *pass_claims; /* NULL: all */
     int live_roster;
     int roster_access_all;
+    int admin;               /* LTIAdmin */
     int cross_site;              /* 1: LTICrossSite allow */
     int frame;                   /* LTIFrame */
     const char *frame_sources;   /* the origins that it adds, joined by blanks; NULL: none */
@@ -170,8 +174,12 @@ int mod_lti_config_is_active(const lti_server_config_t *conf);
 
 int mod_lti_config_pass(const lti_dir_config_t *dir);
 int mod_lti_config_live_roster(const lti_dir_config_t *dir);
+int mod_lti_config_admin(const lti_dir_config_t *dir);
 int mod_lti_config_cross_site(const lti_dir_config_t *dir);
 int mod_lti_config_frame(const lti_dir_config_t *dir);
+
+/** 1 if the host of the service address `url` may be one of a private network (Invariant 7): it is configured for this platform or named by LTIServiceHosts. `conf` is the main server's. */
+int mod_lti_config_admits_private(const lti_server_config_t *conf, const lti_platform_t *platform, const char *url, apr_pool_t *ptemp);
 
 /** The REMOTE_USER template: the platform's own, else the directory's, else {sub}@{platform}. */
 const char *mod_lti_config_remote_user(const lti_dir_config_t *dir, const lti_platform_t *platform);

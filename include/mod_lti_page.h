@@ -15,6 +15,9 @@
 /** A random name of this request, the same on every call and for its sub-requests; stands in pages and log lines. */
 const char *mod_lti_page_request_id(request_rec *r);
 
+/** From now on `r` goes by this name: login and launch by that of the launch, so that their lines in the log are found together. Before the name is asked for. */
+void mod_lti_page_name_request(request_rec *r, const char *id);
+
 /** What a refusal may tell and offer beside its code; members may be NULL. The texts come from outside: they are bounded and escaped here. */
 typedef struct mod_lti_page_aside_t {
     const lti_platform_t *platform; /* whose link `return_url` is */

@@ -2,10 +2,10 @@
 /*
  * mod_lti_segment: the shared memory of a generation of httpd, made by the parent before it forks:
  *
- *   kick word | turn | bell | mailbox | key sets | surplus | who may | rosters
+ *   kick word | meter | turn | bell | mailbox | key sets | surplus | who may | rosters
  *
- * At a graceful reload the parent still has the segment of the generation before. If the database is the same and the module too, rosters and who may are copied,
- * so that the new generation knows them before its first request; then the parent lets go of the old one, which goes with its last child.
+ * At a graceful reload the parent still has the segment of the generation before. If the database is the same and the module too, rosters are copied, and with the same platforms
+ * who may and what was counted, so that the new generation knows them before its first request; then the parent lets go of the old one, which goes with its last child.
  */
 #ifndef MOD_LTI_SEGMENT_H
 #define MOD_LTI_SEGMENT_H

@@ -420,7 +420,7 @@ apr_status_t lti_claims_launch(lti_launch_t **launch, const json_t *claims, cons
         if (rv != APR_SUCCESS)
             return rv;
     }
-    made->id = lti_crypto_random_text(LAUNCH_ID_BYTES, p);
+    made->id = expect->launch_id != NULL ? apr_pstrdup(p, expect->launch_id) : lti_crypto_random_text(LAUNCH_ID_BYTES, p);
     if (made->id == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "there is no randomness");
     lti_claims_optional(&reading);

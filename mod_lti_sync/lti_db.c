@@ -55,12 +55,6 @@ apr_status_t lti_db_launch_read(const char **surplus, lti_db_t *db, const char *
 
 /* --- courses ------------------------------------------------------------------------------------------------- */
 
-#define COURSE_COLUMNS                                                                                                            \
-    "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "      \
-    "c.launched_at, s.version, s.state, s.succeeded_at, s.stale_at, s.due_at, s.active, s.failures, s.error_name, s.error_text, " \
-    "s.change_no, c.groups_url, c.used_at"
-#define COURSE_CHANGE_NO 20
-
 const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *p)
 {
     const char *text = lti_db_text(rows, column);
@@ -68,7 +62,7 @@ const char *lti_db_text_copy(const lti_db_rows_t *rows, int column, apr_pool_t *
     return text ? apr_pstrdup(p, text) : NULL;
 }
 
-static void course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr_pool_t *p)
+void lti_db_course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr_pool_t *p)
 {
     *course = (lti_course_t){
         .key = lti_db_text_copy(rows, 0, p),
@@ -100,14 +94,14 @@ static apr_status_t read_course(lti_course_t *course, apr_int64_t *change_no, lt
                                 lti_err_t *err)
 {
     static const char sql[] =
-        "SELECT " COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key WHERE c.course_key = %s";
+        "SELECT " LTI_DB_COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key WHERE c.course_key = %s";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select_one(&rows, db, sql, LTI_DB_ARGS(course_key), p, err);
 
     if (rv != APR_SUCCESS)
         return rv;
-    course_from_row(course, &rows, p);
-    *change_no = lti_db_number(&rows, COURSE_CHANGE_NO);
+    lti_db_course_from_row(course, &rows, p);
+    *change_no = lti_db_number(&rows, LTI_DB_COURSE_CHANGE_NO);
     return APR_SUCCESS;
 }
 
@@ -230,15 +224,16 @@ static int anything_differs(const course_update_t *update)
 static apr_status_t create_course(lti_db_t *db, const lti_course_t *course, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char insert_context[] =
-        "INSERT INTO lti_context (course_key, platform, issuer, client_id, deployment_id, context_id, launched_at) "
-        "VALUES (%s, %s, %s, %s, %s, %s, 0) {keep course_key}";
+        "INSERT INTO lti_context (course_key, platform, issuer, client_id, deployment_id, context_id, launched_at, sort_name) "
+        "VALUES (%s, %s, %s, %s, %s, %s, 0, LOWER(SUBSTR(%s, 1, 100))) {keep course_key}";
     static const char insert_sync[] = "INSERT INTO lti_sync (course_key, state, version, change_no, active, succeeded_at, "
                                       "stale_at, due_at, failures, lease_since, "
                                       "lease_until, held_since, held_missing, held_accepted) VALUES (%s, 0, 0, 0, 0, 0, 0, 0, 0, "
                                       "0, 0, 0, 0, 0) {keep course_key}";
     apr_status_t rv = lti_db_run(
         NULL, db, insert_context,
-        LTI_DB_ARGS(course->key, course->platform, course->issuer, course->client_id, course->deployment_id, course->context_id),
+        LTI_DB_ARGS(course->key, course->platform, course->issuer, course->client_id, course->deployment_id, course->context_id,
+                    course->context_id),
         ptemp, err);
 
     if (rv != APR_SUCCESS)
@@ -249,7 +244,8 @@ static apr_status_t create_course(lti_db_t *db, const lti_course_t *course, apr_
 static apr_status_t write_course(lti_db_t *db, const course_update_t *update, int created, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char update_context[] = "UPDATE lti_context SET platform = %s, label = %s, title = %s, type = %s, nrps_url = %s, "
-                                         "groups_url = %s, launched_at = %lld WHERE course_key = %s";
+                                         "groups_url = %s, launched_at = %lld, sort_name = LOWER(SUBSTR(COALESCE(%s, %s, context_id), 1, 100)) "
+                                         "WHERE course_key = %s";
     static const char update_due[] = "UPDATE lti_sync SET due_at = %lld WHERE course_key = %s";
     static const char update_state[] = "UPDATE lti_sync SET state = %lld, change_no = %lld WHERE course_key = %s";
     const lti_course_t *next = &update->next;
@@ -260,7 +256,7 @@ static apr_status_t write_course(lti_db_t *db, const course_update_t *update, in
         rv = lti_db_run(
             NULL, db, update_context,
             LTI_DB_ARGS(next->platform, next->label, next->title, next->type, next->nrps_url, next->groups_url, &next->launched_at,
-                        next->key),
+                        next->title, next->label, next->key),
             ptemp, err);
     if (rv == APR_SUCCESS && update->due_differs)
         rv = lti_db_run(NULL, db, update_due, LTI_DB_ARGS(&next->due_at, next->key), ptemp, err);
@@ -510,7 +506,7 @@ apr_status_t lti_db_count_change(apr_int64_t *number, lti_db_t *db, apr_pool_t *
 static apr_status_t read_changed(int *count, apr_int64_t *since, lti_db_t *db, lti_db_course_fn *fn, void *baton, apr_pool_t *ptemp,
                                  lti_err_t *err)
 {
-    static const char sql[] = "SELECT " COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
+    static const char sql[] = "SELECT " LTI_DB_COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
                               "WHERE s.change_no > %lld ORDER BY s.change_no LIMIT %lld";
     apr_int64_t after = *since, limit = LTI_DB_PAGE;
     lti_db_rows_t rows;
@@ -522,8 +518,8 @@ static apr_status_t read_changed(int *count, apr_int64_t *since, lti_db_t *db, l
     if (rv != APR_SUCCESS)
         return rv;
     while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS) {
-        course_from_row(apr_array_push(courses), &rows, ptemp);
-        *since = lti_db_number(&rows, COURSE_CHANGE_NO);
+        lti_db_course_from_row(apr_array_push(courses), &rows, ptemp);
+        *since = lti_db_number(&rows, LTI_DB_COURSE_CHANGE_NO);
     }
     if (rv != APR_EOF)
         return rv;
@@ -558,7 +554,7 @@ apr_status_t lti_db_courses_changed(lti_db_t *db, apr_int64_t since, lti_db_cour
 static apr_status_t read_courses(int *count, const char **after, lti_db_t *db, apr_int64_t limit, lti_db_course_fn *fn, void *baton,
                                  apr_pool_t *ptemp, lti_err_t *err)
 {
-    static const char sql[] = "SELECT " COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
+    static const char sql[] = "SELECT " LTI_DB_COURSE_COLUMNS " FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
                               "WHERE c.course_key > %s ORDER BY c.course_key LIMIT %lld";
     lti_db_rows_t rows;
     apr_status_t rv = lti_db_select(&rows, db, sql, LTI_DB_ARGS(*after, &limit), ptemp, err);
@@ -569,7 +565,7 @@ static apr_status_t read_courses(int *count, const char **after, lti_db_t *db, a
     while ((rv = lti_db_next(&rows, err)) == APR_SUCCESS) {
         lti_course_t course;
 
-        course_from_row(&course, &rows, ptemp);
+        lti_db_course_from_row(&course, &rows, ptemp);
         *after = course.key;
         (*count)++;
         rv = fn(baton, &course, err);

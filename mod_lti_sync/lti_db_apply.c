@@ -168,6 +168,18 @@ static apr_status_t write_standing(const lti_applied_t *applied, lti_db_t *db, c
                       ptemp, err);
 }
 
+/* Whom this run holds, where the one before held others or nobody. */
+static apr_status_t write_held(lti_db_t *db, const lti_apply_t *apply, const standing_t *standing, apr_pool_t *ptemp, lti_err_t *err)
+{
+    char text[LTI_DB_DIGEST_TEXT] = "";
+
+    if (apply->held_digest != NULL)
+        lti_db_digest_text(text, apply->held_digest);
+    if (strcmp(text, standing->held_digest != NULL ? standing->held_digest : "") == 0)
+        return APR_SUCCESS;
+    return lti_db_held_write(db, apply->course_key, apply->held_digest != NULL ? apply->held_people : NULL, ptemp, err);
+}
+
 /** What is to be applied, and what came of it. */
 typedef struct application_t {
     const lti_apply_t *apply;
@@ -230,6 +242,8 @@ static apr_status_t apply_run(lti_db_t *db, void *baton, apr_pool_t *ptemp, lti_
         rv = count_active(&applied->active, db, apply->course_key, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = write_standing(applied, db, apply, &standing, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = write_held(db, apply, &standing, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = lti_db_differences_write(db, apply->course_key, &apply->differences, ptemp, err);
     if (rv == APR_SUCCESS)

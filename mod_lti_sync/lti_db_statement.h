@@ -145,7 +145,17 @@ apr_status_t lti_db_unstage(lti_db_t *db, const char *run_id, apr_pool_t *ptemp,
 #define LTI_DB_MEMBER_COLUMNS \
     "user_id, name, given_name, family_name, email, sourcedid, roles, status, joined_at, status_at, role_at, " \
     "section_names, group_names"
+#define LTI_DB_MEMBER_WIDTH 13
 void lti_db_member_from_row(lti_member_t *member, const lti_db_rows_t *rows);
+
+/** A course as columns of a SELECT from lti_context c and lti_sync s, and back from a row, copied. */
+#define LTI_DB_COURSE_COLUMNS                                                                                                     \
+    "c.course_key, c.platform, c.issuer, c.client_id, c.deployment_id, c.context_id, c.label, c.title, c.type, c.nrps_url, "      \
+    "c.launched_at, s.version, s.state, s.succeeded_at, s.stale_at, s.due_at, s.active, s.failures, s.error_name, s.error_text, " \
+    "s.change_no, c.groups_url, c.used_at"
+#define LTI_DB_COURSE_CHANGE_NO 20
+#define LTI_DB_COURSE_WIDTH 23
+void lti_db_course_from_row(lti_course_t *course, const lti_db_rows_t *rows, apr_pool_t *p);
 
 #define LTI_DB_DIGEST_TEXT (2 * LTI_DIGEST_SIZE + 1)
 void lti_db_digest_text(char text[LTI_DB_DIGEST_TEXT], const unsigned char digest[LTI_DIGEST_SIZE]);
@@ -155,6 +165,10 @@ apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const ch
 /* Within the transaction that applies a run. */
 apr_status_t lti_db_differences_write(lti_db_t *db, const char *course_key, const lti_differences_t *differences, apr_pool_t *ptemp,
                                       lti_err_t *err);
+
+/* The same: whom it holds, from now on nobody else; NULL: nobody. At most LTI_DB_HELD_MAX are kept. */
+apr_status_t lti_db_held_write(lti_db_t *db, const char *course_key, const apr_array_header_t *people, apr_pool_t *ptemp,
+                               lti_err_t *err);
 
 /** Many members were written at once: PostgreSQL plans with what it knows of a table's contents, and would learn of them a minute later. Outside of transactions. */
 void lti_db_analyze(lti_db_t *db, apr_pool_t *ptemp);

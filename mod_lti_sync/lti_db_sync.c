@@ -11,6 +11,7 @@
 
 #define BULK 50           /* rows of a multi-row INSERT */
 #define REMOVE_ABOUT 5000 /* rows that one transaction removes, so that launches need not wait for long */
+#define VISITS_KEPT apr_time_from_sec(400 * 86400) /* a course that comes back after a year still knows its people */
 
 /* --- digests as text ----------------------------------------------------------------------------------------- */
 
@@ -53,6 +54,14 @@ apr_status_t lti_db_digest_parse(unsigned char digest[LTI_DIGEST_SIZE], const ch
 }
 
 /* --- due courses and leases ---------------------------------------------------------------------------------- */
+
+apr_status_t lti_db_course_used(lti_db_t *db, const char *course_key, apr_time_t used_at, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
+{
+    static const char sql[] = "UPDATE lti_context SET used_at = %lld WHERE course_key = %s AND used_at < %lld";
+    apr_time_t before = now - apr_time_from_sec(3600);
+
+    return used_at > before ? APR_SUCCESS : lti_db_run(NULL, db, sql, LTI_DB_ARGS(&now, course_key, &before), ptemp, err);
+}
 
 apr_status_t lti_db_course_request(lti_db_t *db, const char *course_key, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
@@ -353,6 +362,9 @@ apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before
         "SELECT status_at FROM lti_member WHERE status = 3 AND status_at < %lld ORDER BY status_at LIMIT 1 OFFSET %lld",
         "DELETE FROM lti_member WHERE status = 3 AND status_at <= %lld",
         "DELETE FROM lti_member WHERE status = 3 AND status_at < %lld"};
+    static const past_t visits = {
+        "SELECT launched_at FROM lti_visit WHERE launched_at < %lld ORDER BY launched_at LIMIT 1 OFFSET %lld",
+        "DELETE FROM lti_visit WHERE launched_at <= %lld", "DELETE FROM lti_visit WHERE launched_at < %lld"};
     /* Not those of a run whose lease holds: they are to be applied, however long it takes. */
     static const char abandoned[] =
         "SELECT run_id FROM lti_staging g WHERE begun_at < %lld AND NOT EXISTS (SELECT 1 FROM lti_sync s "
@@ -364,6 +376,8 @@ apr_status_t lti_db_purge(lti_db_t *db, apr_time_t now, apr_time_t staged_before
         rv = remove_past(db, &launches, now, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = remove_past(db, &left, left_before, ptemp, err);
+    if (rv == APR_SUCCESS)
+        rv = remove_past(db, &visits, now - VISITS_KEPT, ptemp, err);
     if (rv == APR_SUCCESS)
         rv = lti_db_purge_events(db, left_before, ptemp, err);
     if (rv == APR_SUCCESS)

@@ -266,6 +266,17 @@ static const lti_err_info_t table[LTI_E_COUNT] = {
     [LTI_E_RATE_LIMITED] = {"rate-limited", LTI_ERR_PLATFORM, 503, LATER,
                             "The platform asked to be left in peace for a while, for whichever course; all of its courses wait until then and go on by "
                             "themselves. If it happens often, lower LTISyncRate."},
+    [LTI_E_ADMIN_OFF] = {"admin-off", LTI_ERR_DENIED, 403, "This page is for administrators.",
+                         "The status page and the metrics are closed. Write <Location \"/lti/status\"> LTIAdmin On and a Require that says who may, such as Require local, "
+                         "and the same for /lti/metrics."},
+    [LTI_E_HOST] = {"host-unknown", LTI_ERR_DENIED, 421, "This page is not to be had by this name.",
+                    "The status page and the metrics answer only by a name of their virtual host (ServerName, ServerAlias, LTIBaseURL), by localhost, or by an address. Write a "
+                    "ServerAlias if the name is right."},
+    [LTI_E_ACTION_TOKEN] = {"action-token", LTI_ERR_DENIED, 403, "Please go back, load the page again and press the button once more.",
+                            "A button of the status page came without its token, or with one that is older than twelve hours, of another user or of another site. A script takes "
+                            "action_token from the JSON of the status page."},
+    [LTI_E_EXAMINATION_BUSY] = {"examination-busy", LTI_ERR_REQUEST, 429, "Please wait some seconds and load the page again.",
+                                "A platform is examined at most once in five seconds, and two at most at once: an examination sends requests to the platform."},
 };
 
 const lti_err_info_t *lti_err_info(lti_code_t code)
@@ -302,6 +313,13 @@ static void trim_cut_character(char *text, size_t length)
                                                          : 4;
     if (length - start < need)
         text[start] = '\0';
+}
+
+const char *lti_err_advice(const char *name)
+{
+    lti_code_t code = lti_err_by_name(name);
+
+    return code < LTI_E_COUNT ? lti_err_info(code)->admin : "";
 }
 
 apr_status_t lti_err_set(lti_err_t *err, const char *func, lti_code_t code, apr_status_t status, const char *format, ...)

@@ -144,3 +144,15 @@ int lti_json_is_clean(const char *text)
     }
     return 1;
 }
+
+void lti_json_set_time(json_t *object, const char *member, apr_time_t time)
+{
+    apr_time_exp_t parts;
+
+    if (time <= 0 || apr_time_exp_gmt(&parts, time) != APR_SUCCESS)
+        json_object_set_new(object, member, json_null());
+    else
+        json_object_set_new(object, member,
+                            json_sprintf("%04d-%02d-%02dT%02d:%02d:%02dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                                         parts.tm_min, parts.tm_sec));
+}

@@ -177,6 +177,14 @@ int lti_keycache_fetching(const lti_keycache_t *cache, int index, apr_time_t now
     return index >= 0 && index < cache->platforms && claim_is_live(atomic_load(&cache->entries[index].claim), now);
 }
 
+void lti_keycache_times(apr_time_t *fetched_at, apr_time_t *tried_at, const lti_keycache_t *cache, int index)
+{
+    const entry_t *entry = &cache->entries[index];
+
+    *fetched_at = atomic_load(&entry->sequence) != 0 ? atomic_load_explicit(&entry->fetched_at, memory_order_relaxed) : 0;
+    *tried_at = atomic_load(&entry->tried_at);
+}
+
 int lti_keycache_is_older(const lti_keycache_t *cache, int index, apr_time_t age, apr_time_t now)
 {
     const entry_t *entry;

@@ -11,6 +11,8 @@
 #define SHORT_NAME_BYTES 5 /* 8 characters of base32 */
 #define SHORT_NAME_LENGTH 8
 #define SECRET_BYTES 16
+#define LAUNCH_ID_BYTES 8 /* 13 characters of base32, as the numbers of requests have them */
+#define LAUNCH_ID_LENGTH 13
 #define NONCE_BYTES 16
 #define TARGET_MAX 4096
 #define ID_MAX 255
@@ -116,6 +118,20 @@ static const char *name_of(const char *prefix, const unsigned char *short_name, 
     return apr_pstrcat(p, prefix, text, NULL);
 }
 
+/* What login, launch and the first requests behind it have in common. It is made of what is random and of what only we know: nobody else can work it out. NULL if the digest cannot be
+ * computed. */
+static const char *name_launch(const lti_state_t *state, apr_pool_t *p)
+{
+    const lti_bytes_t pieces[] = {{state->nonce, strlen(state->nonce)}, {state->binding, LTI_SHA256_SIZE}};
+    unsigned char digest[LTI_SHA256_SIZE];
+    char *text = apr_pcalloc(p, LAUNCH_ID_LENGTH + 1);
+
+    if (lti_sha256_pieces(digest, pieces, 2) != APR_SUCCESS)
+        return NULL;
+    lti_base32_encode(text, digest, LAUNCH_ID_BYTES);
+    return text;
+}
+
 static unsigned char *put_text(unsigned char *end, const char *text)
 {
     apr_size_t length = text == NULL ? 0 : strlen(text);
@@ -219,7 +235,8 @@ apr_status_t lti_state_make(const char **text, lti_state_t **state, const lti_se
     made->created_at = now;
     made->cookie_name = name_of(LTI_STATE_COOKIE, short_name, p);
     made->cookie_value = make_secret(made->binding, secrets, p);
-    if (made->cookie_value == NULL)
+    made->launch_id = made->cookie_value != NULL ? name_launch(made, p) : NULL;
+    if (made->launch_id == NULL)
         return lti_fail(err, LTI_E_INTERNAL, APR_EGENERAL, "SHA-256 failed");
     if (made->storage_target != NULL) {
         made->storage_key = name_of(STORAGE_PREFIX, short_name, p);
@@ -279,7 +296,8 @@ static lti_state_t *read_record(const unsigned char *record, apr_size_t size, ap
     memcpy(state->binding, at, LTI_SHA256_SIZE);
     at += LTI_SHA256_SIZE;
     memcpy(state->storage_binding, at, LTI_SHA256_SIZE);
-    if (!read_texts(state, flags, at + LTI_SHA256_SIZE, record + size, p))
+    state->launch_id = name_launch(state, p);
+    if (state->launch_id == NULL || !read_texts(state, flags, at + LTI_SHA256_SIZE, record + size, p))
         return NULL;
     if (state->storage_target != NULL)
         state->storage_key = name_of(STORAGE_PREFIX, short_name, p);

@@ -4,12 +4,15 @@
 
 #include <string.h>
 #include <apr_strings.h>
+#include "lti_refresh_facts.h"
+#include "lti_refresh_configured.h"
 #include "lti_refresh_history.h"
 #include "lti_refresh_lease.h"
 #include "lti_refresh_named.h"
 #include "lti_refresh_pace.h"
 #include "lti_refresh_publish.h"
 #include "lti_refresh_run.h"
+#include "lti_refresh_stale.h"
 #include "lti_refresh_when.h"
 
 #define SERVICE_URL_MAX 2048 /* SPEC N-01 */
@@ -32,12 +35,14 @@ struct lti_refresh_t {
     lti_publisher_t *publisher;
     lti_tokens_t *tokens;
     lti_pace_t *pace;
+    lti_facts_t *facts;
     apr_hash_t *group_pauses; /* see lti_run_t */
     lti_run_t *runs;
     lti_owed_t *owed;
 
     apr_time_t look_at;
     apr_time_t purge_at;
+    lti_staleness_t staleness;
     int more_due; /* the last look found more courses than there was room for */
     int schema_ready;
 
@@ -61,6 +66,12 @@ static void tell_machine(const lti_refresh_t *engine, lti_event_kind_t kind, con
     tell(engine, &event);
 }
 
+static void count_run(const lti_refresh_t *engine, const lti_run_t *run, lti_code_t code)
+{
+    lti_meter_run(engine->options.meter, run->platform != NULL ? run->platform->index : -1, code);
+    lti_meter_time(engine->options.meter, LTI_METER_RUN_TIME, engine->options.now() - run->started_at);
+}
+
 static void tell_run(const lti_refresh_t *engine, const lti_run_t *run, lti_event_kind_t kind, const lti_applied_t *applied,
                      const lti_err_t *err, apr_time_t due_at)
 {
@@ -77,6 +88,7 @@ static void tell_run(const lti_refresh_t *engine, const lti_run_t *run, lti_even
         .due_at = due_at,
     };
 
+    count_run(engine, run, kind == LTI_EVENT_RUN_DONE ? LTI_OK : err->code);
     tell(engine, &event);
 }
 
@@ -222,6 +234,7 @@ static apr_status_t start_run(lti_refresh_t *engine, lti_db_t *db, const lti_db_
     if (rv == APR_SUCCESS) {
         run->group_pauses = engine->group_pauses;
         run->pace = engine->pace;
+        run->facts = engine->facts;
         run->requested = due->requested;
         rv = prepare_run(engine, run, db, key, now, err);
         if (rv != APR_SUCCESS)
@@ -334,7 +347,16 @@ static void remove_run(lti_refresh_t *engine, lti_run_t *run)
  * failed before that is the better reason. */
 static void give_up(lti_refresh_t *engine, lti_run_t *run, const lti_err_t *why)
 {
-    tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, run->state == LTI_RUN_BROKEN ? &run->err : why, run->lease_until);
+    const lti_err_t *reason = run->state == LTI_RUN_BROKEN ? &run->err : why;
+    lti_err_t ignored = {0};
+    lti_db_t *db = run->told_at != 0 ? borrow(engine, &ignored) : NULL;
+
+    /* Whoever follows it shall not wait for its end. */
+    if (db != NULL) {
+        lti_history_end(run, db, NULL, reason, engine->options.now(), engine->scratch);
+        give_back(engine, db);
+    }
+    tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, reason, run->lease_until);
     remove_run(engine, run);
 }
 
@@ -394,6 +416,7 @@ static apr_status_t write_success(lti_refresh_t *engine, lti_run_t *run, lti_db_
     /* Should this fail, the next look does it again and says so. */
     if (lti_publisher_catch_up(engine->publisher, db, engine->scratch, &why) != APR_SUCCESS)
         engine->look_at = 0;
+    lti_facts_judge_roster(run, db, &applied, engine->scratch);
     lti_history_end(run, db, &applied, apply.state == LTI_ROSTER_HELD ? &note : NULL, now, engine->scratch);
     if (note.code == LTI_E_ROSTER_HELD || note.code == LTI_E_ROSTER_EMPTY)
         kind = LTI_EVENT_RUN_HELD;
@@ -410,9 +433,11 @@ static apr_status_t write_put_off(lti_refresh_t *engine, lti_run_t *run, lti_db_
     (void)lti_pace_is_paused(&pause, engine->pace, run->course->platform, now);
     rv = lti_db_run_put_off(db, run->course->key, run->id, engine->options.node, lti_err_info(run->err.code)->name, run->err.text,
                             lti_pace_resumption(&pause, now), engine->scratch, err);
-    if (rv == APR_SUCCESS)
-        lti_history_end(run, db, NULL, &run->err, now, engine->scratch);
-    return rv;
+    if (rv != APR_SUCCESS)
+        return rv;
+    lti_history_end(run, db, NULL, &run->err, now, engine->scratch);
+    count_run(engine, run, run->err.code);
+    return APR_SUCCESS;
 }
 
 static apr_status_t write_failure(lti_refresh_t *engine, lti_run_t *run, lti_db_t *db, apr_time_t now, lti_err_t *err)
@@ -533,6 +558,8 @@ static apr_status_t look_with(lti_refresh_t *engine, lti_db_t *db, apr_time_t no
         if (rv != APR_SUCCESS)
             return rv;
         rv = lti_named_write(&engine->options, db, now, engine->scratch, err);
+        if (rv == APR_SUCCESS)
+            rv = lti_configured_write(&engine->options, db, now, engine->scratch, err);
         if (rv != APR_SUCCESS)
             return rv;
         engine->schema_ready = 1;
@@ -540,10 +567,14 @@ static apr_status_t look_with(lti_refresh_t *engine, lti_db_t *db, apr_time_t no
     rv = lti_publisher_catch_up(engine->publisher, db, engine->scratch, err);
     if (rv == APR_SUCCESS)
         rv = lti_owed_settle(engine->owed, db, engine->options.node, now, engine->scratch, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_facts_write(engine->facts, db, now, engine->scratch, err);
     if (rv == APR_SUCCESS && lti_publisher_is_settled(engine->publisher))
         rv = start_due(engine, db, now, err);
     if (rv == APR_SUCCESS)
         rv = housekeeping(engine, db, now, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_stale_look(&engine->staleness, &engine->options, db, now, engine->scratch, err);
     return rv;
 }
 
@@ -588,6 +619,7 @@ apr_status_t lti_refresh_create(lti_refresh_t **engine, const lti_refresh_option
     made->tokens = lti_tokens_create(pool);
     made->group_pauses = apr_hash_make(pool);
     made->owed = lti_owed_create(pool);
+    made->facts = lti_facts_create(pool);
     made->pace = lti_pace_create(options->concurrency, options->platforms->nelts > 1, pool);
     rv = lti_publisher_create(&made->publisher, &made->options, pool, err);
     if (rv != APR_SUCCESS) {

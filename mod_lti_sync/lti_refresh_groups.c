@@ -170,7 +170,7 @@ static void groups_done(void *baton, apr_status_t rv, const lti_http_response_t 
     if (run == NULL)
         return;
     rv = judge(&next, run, rv, response, excerpt, err, &why);
-    lti_run_note_answer(run, response, &why);
+    lti_run_note_answer(run, LTI_METER_PAGE, response, &why);
     if (rv != APR_SUCCESS)
         lti_run_groups_fail(run, &why);
     else if (next != NULL)

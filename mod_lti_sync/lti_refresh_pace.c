@@ -3,6 +3,7 @@
 #include "lti_refresh_pace.h"
 
 #include <apr_strings.h>
+#include "lti_refresh_facts.h"
 #include "lti_refresh_run.h"
 
 int lti_run_may_ask(lti_run_t *run, apr_time_t now)
@@ -33,10 +34,12 @@ static int is_refusal(const lti_http_response_t *response, const lti_err_t *why)
     return response->status == 429 || why->code == LTI_E_ROSTER_BUSY;
 }
 
-void lti_run_note_answer(lti_run_t *run, const lti_http_response_t *response, const lti_err_t *why)
+void lti_run_note_answer(lti_run_t *run, lti_meter_fetch_t what, const lti_http_response_t *response, const lti_err_t *why)
 {
     const char *name = run->platform->name;
 
+    lti_meter_fetch(run->options->meter, run->platform->index, what, why->code != LTI_OK);
+    lti_facts_note(run->facts, run, what == LTI_METER_TOKEN, response, why, run->options->now());
     if (run->pace == NULL || response == NULL)
         return;
     if (why->code == LTI_E_HTTP_CONNECT || why->code == LTI_E_HTTP_TIMEOUT)

@@ -345,7 +345,7 @@ static void token_done(void *baton, apr_status_t rv, const lti_http_response_t *
         rv = lti_tokens_put(run->tokens, run->platform, run->course->deployment_id, run->scope, response, body,
                             response->status == 200 ? run->answer_size : strlen(body), run->options->now(), &why);
     }
-    lti_run_note_answer(run, response, &why);
+    lti_run_note_answer(run, LTI_METER_TOKEN, response, &why);
     if (rv != APR_SUCCESS && lti_run_groups_going_on(run)) {
         lti_run_groups_fail(run, &why);
         return;
@@ -407,7 +407,7 @@ static void page_done(void *baton, apr_status_t rv, const lti_http_response_t *r
     if (run == NULL)
         return;
     rv = judge_page(run, rv, response, excerpt, err, &why);
-    lti_run_note_answer(run, response, &why);
+    lti_run_note_answer(run, LTI_METER_PAGE, response, &why);
     if (rv == APR_SUCCESS) {
         run->state = LTI_RUN_LANDED;
         return;
@@ -452,6 +452,7 @@ apr_status_t lti_run_submit(lti_run_t *run, lti_http_request_t *request, lti_htt
         return rv;
     }
     run->flight = flight;
+    run->sent_at = now;
     run->state = LTI_RUN_TRANSFER;
     return APR_SUCCESS;
 }

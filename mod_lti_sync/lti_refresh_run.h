@@ -30,6 +30,9 @@ typedef struct lti_flight_t {
     struct lti_run_t *run; /* NULL once the run does not care any more */
 } lti_flight_t;
 
+/** lti_refresh_facts.h */
+typedef struct lti_facts_t lti_facts_t;
+
 typedef struct lti_run_t {
     struct lti_run_t *next;
     struct lti_run_t *const *all; /* the engine's list: who else is fetching the same token */
@@ -55,6 +58,8 @@ typedef struct lti_run_t {
     int token_fresh;  /* the last answer was a token */
     lti_pace_t *pace;     /* the engine's; NULL: no limits */
     int requested;        /* by "update now": does not wait for the platform's patience (SPEC N-48) */
+    lti_facts_t *facts; /* the engine's; NULL: nobody wants to know */
+    apr_time_t sent_at;   /* the request that is under way */
     apr_time_t ask_at;    /* ASKING: not before */
     const char *leased;   /* the key of the token that this run alone asks for, of all nodes; NULL: of none */
     const char *refused;  /* the key of a token that the platform refused, and how the database has it; NULL: none */
@@ -150,8 +155,8 @@ int lti_run_token_is_coming(const lti_run_t *run);
 
 /** lti_refresh_pace.c: 1 if a request may be sent now. Else the run is put off, or asks again at run->ask_at. */
 int lti_run_may_ask(lti_run_t *run, apr_time_t now);
-/** What an answer, or none, says about the platform as a whole. `why` is what was made of it, LTI_OK if it was good. */
-void lti_run_note_answer(lti_run_t *run, const lti_http_response_t *response, const lti_err_t *why);
+/** What an answer, or none, to a question for `what` says about the platform as a whole. `why` is what was made of it, LTI_OK if it was good. */
+void lti_run_note_answer(lti_run_t *run, lti_meter_fetch_t what, const lti_http_response_t *response, const lti_err_t *why);
 
 /** Before the walks: what is stored of names, and what to look for. `err` may be NULL: nothing here is a failure of the run. */
 void lti_run_groups_load(lti_run_t *run, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err);

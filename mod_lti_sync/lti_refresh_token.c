@@ -63,7 +63,7 @@ static apr_status_t look(int *wait, lti_run_t *run, lti_db_t *db, const char *ke
 {
     const char *node = run->options->node;
     apr_pool_t *ptemp = run->page_pool;
-    lti_db_token_t stored;
+    lti_db_token_t stored = {0};
     apr_status_t rv = APR_SUCCESS;
 
     if (run->refused != NULL)

@@ -72,6 +72,23 @@ static int may_remove(lti_err_t *note, const lti_run_t *run)
     return 0;
 }
 
+static apr_status_t note_held(void *baton, const char *user_id)
+{
+    const apr_array_header_t *held = baton;
+
+    (void)note_missing(baton, user_id);
+    return held->nelts < LTI_DB_HELD_MAX ? APR_SUCCESS : APR_EOF;
+}
+
+/* For whoever is to accept it: as many as anybody reads. */
+static const apr_array_header_t *list_held(const lti_run_t *run, apr_pool_t *p)
+{
+    apr_array_header_t *held = apr_array_make(p, 16, sizeof(const char *));
+
+    (void)lti_diff_each_missing(run->diff, note_held, held);
+    return held;
+}
+
 void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, apr_pool_t *p)
 {
     apply->staged = run->summary.staged;
@@ -98,5 +115,6 @@ void lti_run_verdict(lti_apply_t *apply, lti_err_t *note, const lti_run_t *run, 
     apply->state = LTI_ROSTER_HELD;
     apply->held_digest = run->summary.missing_digest;
     apply->held_missing = run->summary.missing;
+    apply->held_people = list_held(run, p);
     apply->acceptance_used = run->hold.accepted;
 }

@@ -207,6 +207,49 @@ static const char *const version_7[] = {
     NULL,
 };
 
+/*
+ * Version 8: what an administrator is shown. sort_name is the course's name in small letters, cut to what every database can put into an index; lti_visit has who launched, lti_held whom a
+ * held run would remove.
+ */
+static const char *const version_8[] = {
+    "CREATE TABLE IF NOT EXISTS lti_platform ("
+    "platform VARCHAR(64){id} NOT NULL PRIMARY KEY, "
+    "launched_at BIGINT DEFAULT 0 NOT NULL, "
+    "token_at BIGINT DEFAULT 0 NOT NULL, "
+    "scopes {text}, "
+    "error_at BIGINT DEFAULT 0 NOT NULL, "
+    "error_name VARCHAR(64), "
+    "error_text VARCHAR(255), "
+    "clock_offset BIGINT DEFAULT 0 NOT NULL, "
+    "clock_at BIGINT DEFAULT 0 NOT NULL, "
+    "configured VARCHAR(64)){table}",
+
+    "CREATE TABLE IF NOT EXISTS lti_visit ("
+    "course_key VARCHAR(16){id} NOT NULL, "
+    "user_id " LTI_DB_ID " NOT NULL, "
+    "first_at BIGINT NOT NULL, "
+    "launched_at BIGINT NOT NULL, "
+    "PRIMARY KEY (course_key, user_id)){table}",
+    "CREATE INDEX {unless_exists} lti_visit_by_time ON lti_visit (launched_at)",
+
+    "CREATE TABLE IF NOT EXISTS lti_held ("
+    "course_key VARCHAR(16){id} NOT NULL, "
+    "user_id " LTI_DB_ID " NOT NULL, "
+    "PRIMARY KEY (course_key, user_id)){table}",
+
+    "ALTER TABLE lti_context {add_column} sort_name VARCHAR(100){id} DEFAULT '' NOT NULL",
+    "UPDATE lti_context SET sort_name = LOWER(SUBSTR(COALESCE(title, label, context_id), 1, 100)) WHERE sort_name = ''",
+    "CREATE INDEX {unless_exists} lti_context_by_name ON lti_context (sort_name, course_key)",
+    "CREATE INDEX {unless_exists} lti_context_by_platform ON lti_context (platform, course_key)",
+    "ALTER TABLE lti_sync {add_column} suspect SMALLINT DEFAULT 0 NOT NULL",
+    "CREATE INDEX {unless_exists} lti_sync_by_state ON lti_sync (state, stale_at, active)",
+    "CREATE INDEX {unless_exists} lti_sync_by_failures ON lti_sync (failures, course_key)",
+    "CREATE INDEX {unless_exists} lti_sync_by_success ON lti_sync (succeeded_at, course_key)",
+    "CREATE INDEX {unless_exists} lti_sync_by_people ON lti_sync (active, course_key)",
+    "CREATE INDEX {unless_exists} lti_sync_by_suspect ON lti_sync (suspect, course_key)",
+    NULL,
+};
+
 /* The step at place n leads from version n to n + 1. A released step is never edited: what changes is one more entry. */
 static const char *const *const steps[] = {
     version_1,
@@ -216,6 +259,7 @@ static const char *const *const steps[] = {
     version_5,
     version_6,
     version_7,
+    version_8,
 };
 
 #define NEWEST ((apr_int64_t)(sizeof(steps) / sizeof(steps[0])))

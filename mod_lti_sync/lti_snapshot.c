@@ -9,6 +9,7 @@
 #include "lti_snapshot_layout.h"
 
 #define TRIES 3
+#define AHEAD 16
 
 static uintptr_t align(uintptr_t address, uintptr_t boundary)
 {
@@ -304,6 +305,46 @@ apr_int64_t lti_snapshot_version(const lti_snapshot_t *snapshot, const char *cou
     return -1;
 }
 
+int lti_snapshot_roles(apr_uint32_t counts[LTI_SNAPSHOT_ROLES], const lti_snapshot_t *snapshot, const char *course_key)
+{
+    uint64_t key[KEY_WORDS], sequence, words[ROLE_WORDS];
+    lti_word_t *slot;
+    lti_slot_t read;
+    int tries, i;
+
+    if (!lti_slot_key(key, course_key) || (slot = lti_slot_find(snapshot, key, NULL)) == NULL)
+        return 0;
+    for (tries = 0; tries < TRIES; tries++) {
+        if ((sequence = slot_enter(slot)) == 0)
+            break;
+        lti_slot_read(&read, slot, sequence);
+        for (i = 0; is_roster(snapshot, &read) && i < ROLE_WORDS; i++)
+            words[i] = lti_word_get(&lti_chunk_at(snapshot, read.head)[HEAD_ROLES + i]);
+        if (!slot_unchanged(slot, sequence))
+            continue;
+        if (!is_roster(snapshot, &read))
+            break;
+        for (i = 0; i < LTI_SNAPSHOT_ROLES; i++)
+            counts[i] = i % 2 ? lti_word_high(words[i / 2]) : lti_word_low(words[i / 2]);
+        return 1;
+    }
+    return 0;
+}
+
+/* Heads lie all over the segment: each is asked for some slots before it is its turn. */
+static void prefetch_head(const lti_snapshot_t *snapshot, uint32_t number)
+{
+    lti_word_t *slot;
+    uint32_t head;
+
+    if (number >= snapshot->slot_count)
+        return;
+    slot = lti_slot_at(snapshot, number);
+    head = lti_word_low(lti_word_get(&lti_copy_at(slot, lti_word_get(&slot[SLOT_SEQUENCE]))[COPY_ROSTER]));
+    if (head < snapshot->chunk_count)
+        __builtin_prefetch((const void *)lti_chunk_at(snapshot, head));
+}
+
 void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *usage)
 {
     uint32_t i;
@@ -316,6 +357,7 @@ void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *us
         uint64_t sequence = slot_enter(slot), counts = 0;
         lti_slot_t read;
 
+        prefetch_head(snapshot, i + AHEAD);
         if (lti_word_get(&slot[SLOT_KEY]) == 0)
             continue;
         usage->slots_used++;
@@ -342,6 +384,7 @@ typedef struct check_t {
     uint32_t slot;
     uint32_t head;
     uint32_t places;
+    uint32_t roles[LTI_SNAPSHOT_ROLES]; /* of the active people that were found in this roster */
 } check_t;
 
 #define damaged(check, ...) lti_fail((check)->err, LTI_E_INTERNAL, APR_EGENERAL, "shared memory is damaged: slot %u: " __VA_ARGS__)
@@ -381,7 +424,7 @@ static int skip_text(const check_t *check, lti_cursor_t *cursor, uint32_t bytes)
     return !cursor->broken && check->owner[(uint32_t)((cursor->chunk - check->snapshot->chunks) / CHUNK_WORDS)] == check->head + 1;
 }
 
-static apr_status_t check_record(const check_t *check, lti_cursor_t *cursor, uint64_t *hash)
+static apr_status_t check_record(check_t *check, lti_cursor_t *cursor, uint64_t *hash)
 {
     uint64_t first = lti_cursor_next(cursor), lengths, id[LTI_ID_MAX / WORD_SIZE + 1];
     uint32_t length = (uint32_t)first >> 16, bytes = 0, i;
@@ -391,6 +434,7 @@ static apr_status_t check_record(const check_t *check, lti_cursor_t *cursor, uin
         return damaged(check, "an id of %u bytes", check->slot, length);
     if ((first & 0xFF) < LTI_MEMBER_ACTIVE || (first & 0xFF) > LTI_MEMBER_LEFT || (first >> 8 & 0xFF) > LTI_ROLE_ADMINISTRATOR)
         return damaged(check, "a status or role that does not exist", check->slot);
+    check->roles[first >> 8 & 0xFF] += (first & 0xFF) == LTI_MEMBER_ACTIVE;
     for (i = 0; i < lti_words_for(length); i++)
         id[i] = lti_cursor_next(cursor);
     (void)lti_cursor_next(cursor);
@@ -408,8 +452,23 @@ static apr_status_t check_record(const check_t *check, lti_cursor_t *cursor, uin
     return APR_SUCCESS;
 }
 
+static apr_status_t check_roles(const check_t *check)
+{
+    lti_word_t *head = lti_chunk_at(check->snapshot, check->head);
+    int i;
+
+    for (i = 0; i < LTI_SNAPSHOT_ROLES; i++) {
+        uint64_t pair = lti_word_get(&head[HEAD_ROLES + i / 2]);
+
+        if ((i % 2 ? lti_word_high(pair) : lti_word_low(pair)) != check->roles[i])
+            return damaged(check, "%u people have the role %s, not as many as its head says", check->slot, check->roles[i],
+                           lti_role_word((lti_role_t)i));
+    }
+    return APR_SUCCESS;
+}
+
 /* Every record is found where the search for its id begins, or after it without a gap. */
-static apr_status_t check_index(const check_t *check)
+static apr_status_t check_index(check_t *check)
 {
     lti_word_t *head = lti_chunk_at(check->snapshot, check->head), *word;
     uint32_t members = lti_word_low(lti_word_get(&head[HEAD_COUNTS])), place, from, found = 0;
@@ -442,7 +501,7 @@ static apr_status_t check_index(const check_t *check)
     }
     if (found != members || members == check->places)
         return damaged(check, "its index has %u people, not %u", check->slot, found, members);
-    return APR_SUCCESS;
+    return check_roles(check);
 }
 
 static apr_status_t check_slot(check_t *check)
@@ -467,6 +526,7 @@ static apr_status_t check_slot(check_t *check)
         return damaged(check, "no such head chunk or index", check->slot);
     check->head = read.head;
     check->places = read.places;
+    memset(check->roles, 0, sizeof(check->roles));
     rv = check_chain(check);
     return rv == APR_SUCCESS ? check_index(check) : rv;
 }

@@ -11,8 +11,8 @@
  *              3-7 and 8-12         two copies of: version | succeeded_at | stale_at | active, state << 32 | head, places << 32
  *                                   (head chunk, places of the index); an even sequence names the first, an odd one the second
  *   chunk    word 0: next chunk of the roster | head chunk of the roster << 32
- *   head     word 1: members | chunks << 32; word 2: places of the index | role sets << 32; then
- *              up to INDEX_INLINE places: the index itself; else the numbers of its chunks, two in a word
+ *   head     word 1: members | chunks << 32; word 2: places of the index | role sets << 32; words 3 to 8: how many active members have which
+ *              primary role, two in a word; then up to INDEX_INLINE places: the index itself; else the numbers of its chunks, two in a word
  *            then the first records
  *   index    linear probing; a place is 0 or reference | tag << 32, the tag being the upper half of the id's hash
  *   record   0 status | role << 8 | id length << 16 | reference of the role set << 32
@@ -50,7 +50,8 @@ enum { COPY_VERSION, COPY_SUCCEEDED, COPY_STALE, COPY_STANDING, COPY_ROSTER, COP
 #define KEY_WORDS 2
 #define KEY_BYTES (KEY_WORDS * WORD_SIZE)
 
-enum { CHUNK_LINK, HEAD_COUNTS, HEAD_INDEX, HEAD_WORDS };
+#define ROLE_WORDS ((LTI_SNAPSHOT_ROLES + 1) / 2)
+enum { CHUNK_LINK, HEAD_COUNTS, HEAD_INDEX, HEAD_ROLES, HEAD_WORDS = HEAD_ROLES + ROLE_WORDS };
 #define CHUNK_WORDS (LTI_CHUNK_SIZE / WORD_SIZE)
 #define CHUNK_NONE UINT32_MAX
 #define CHUNKS_MAX (UINT32_MAX / CHUNK_WORDS) /* so that a reference fits into 32 bits */

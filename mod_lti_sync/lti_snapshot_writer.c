@@ -43,6 +43,7 @@ struct lti_snapshot_writer_t {
     lti_slot_t next; /* what commit publishes */
     int expected;
     uint32_t members, role_set_count;
+    uint32_t roles[ROLE_WORDS * 2]; /* active members by primary role */
     lti_word_t *head, *tail; /* first chunk; the one that records are written to */
     uint32_t tail_number, at;
     uint32_t index_first;    /* first chunk of the index, CHUNK_NONE if it is inside the head */
@@ -287,6 +288,7 @@ apr_status_t lti_snapshot_begin(lti_snapshot_writer_t *writer, const lti_course_
     fill_slot(&writer->next, course);
     writer->expected = members_expected;
     writer->members = writer->role_set_count = 0;
+    memset(writer->roles, 0, sizeof(writer->roles));
     writer->free_before = writer->free_count;
     writer->phase = PHASE_FAILED; /* until all is there: abort knows the course */
     if (places > INDEX_MAX)
@@ -428,6 +430,7 @@ apr_status_t lti_snapshot_add(lti_snapshot_writer_t *writer, const lti_member_t 
     }
     lti_word_put(place, lti_word_pair(reference, lti_word_high(hash)));
     writer->members++;
+    writer->roles[set->primary] += member->status == LTI_MEMBER_ACTIVE;
     writer->phase = PHASE_OPEN;
     return APR_SUCCESS;
 }
@@ -468,12 +471,16 @@ static int replace(lti_snapshot_writer_t *writer, const lti_slot_t *next)
 
 apr_status_t lti_snapshot_commit(lti_snapshot_writer_t *writer, lti_err_t *err)
 {
+    int i;
+
     if (writer->phase != PHASE_OPEN)
         return lti_fail(err, LTI_E_INTERNAL, APR_EINVAL, "no roster is being written, or it failed");
     if (writer->index_first != CHUNK_NONE)
         link_chunk(writer->tail, writer->index_first);
     lti_word_put(&writer->head[HEAD_COUNTS], lti_word_pair(writer->members, writer->free_before - writer->free_count));
     lti_word_put(&writer->head[HEAD_INDEX], lti_word_pair(writer->next.places, writer->role_set_count));
+    for (i = 0; i < ROLE_WORDS; i++)
+        lti_word_put(&writer->head[HEAD_ROLES + i], lti_word_pair(writer->roles[2 * i], writer->roles[2 * i + 1]));
     if (!replace(writer, &writer->next)) {
         writer->phase = PHASE_FAILED;
         return slots_full(writer, err);

@@ -23,6 +23,7 @@ typedef struct kept_t {
     const char *name;
     const char *token;
     const char *sealed; /* as the database has it; NULL: it does not */
+    const char *granted; /* as the platform said; NULL: it did not */
     apr_time_t until;
 } kept_t;
 
@@ -164,6 +165,13 @@ apr_time_t lti_tokens_until(const char **sealed, const lti_tokens_t *tokens, con
     return kept != NULL ? kept->until : 0;
 }
 
+const char *lti_tokens_granted(const lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope)
+{
+    const kept_t *kept = find(tokens, platform, deployment_id, scope);
+
+    return kept != NULL ? kept->granted : NULL;
+}
+
 /* --- the request -------------------------------------------------------------------------------------------------- */
 
 apr_status_t lti_token_request(lti_http_request_t *request, const lti_platform_t *platform, const char *deployment_id,
@@ -283,7 +291,7 @@ static apr_int64_t read_lifetime(const json_t *expires_in)
     return seconds >= 10 ? (apr_int64_t)(seconds / 2) : 5;
 }
 
-static apr_status_t read_answer(const char **token, apr_int64_t *lifetime, const char *scope, long status, const json_t *answer,
+static apr_status_t read_answer(const char **token, apr_int64_t *lifetime, const char **said, const char *scope, long status, const json_t *answer,
                                 lti_err_t *err)
 {
     const char *type = lti_json_string(answer, "token_type");
@@ -299,6 +307,7 @@ static apr_status_t read_answer(const char **token, apr_int64_t *lifetime, const
         return fail_answer(err, LTI_E_TOKEN_ANSWER, status, "expires_in is not a number", "");
     if (granted != NULL && !json_is_null(granted) && !json_is_string(granted))
         return fail_answer(err, LTI_E_TOKEN_ANSWER, status, "scope is not a text", "");
+    *said = json_is_string(granted) ? json_string_value(granted) : NULL;
     /* Platforms leave out silently what is not permitted (SPEC T-05). */
     if (json_is_string(granted) && !is_granted(scope, json_string_value(granted)))
         return fail_answer(err, LTI_E_SCOPE_REFUSED, status, "the token was granted without the scope that was asked for; granted",
@@ -309,9 +318,10 @@ static apr_status_t read_answer(const char **token, apr_int64_t *lifetime, const
 static apr_status_t judge_answer(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,
                                  long status, const char *body, apr_size_t size, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
-    const char *token;
+    const char *token, *granted = NULL;
     apr_int64_t lifetime = 0;
     json_t *answer;
+    kept_t *kept;
     apr_status_t rv;
 
     if (status >= 500 || status == 429 || status == 408)
@@ -326,12 +336,18 @@ static apr_status_t judge_answer(lti_tokens_t *tokens, const lti_platform_t *pla
     if (rv == APR_SUCCESS && lti_json_string(answer, "error") != NULL && lti_json_string(answer, "access_token") == NULL)
         return judge_refusal(status, body, size, ptemp, err);
     if (rv == APR_SUCCESS)
-        rv = read_answer(&token, &lifetime, scope, status, answer, err);
+        rv = read_answer(&token, &lifetime, &granted, scope, status, answer, err);
     else if (err != NULL)
         err->detail = status;
     if (rv != APR_SUCCESS)
         return rv;
-    return keep(tokens, platform, deployment_id, scope, token, now + apr_time_from_sec(lifetime), NULL, err);
+    rv = keep(tokens, platform, deployment_id, scope, token, now + apr_time_from_sec(lifetime), NULL, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    kept = find(tokens, platform, deployment_id, scope);
+    if (kept != NULL)
+        kept->granted = apr_pstrdup(kept->pool, granted);
+    return APR_SUCCESS;
 }
 
 apr_status_t lti_tokens_put(lti_tokens_t *tokens, const lti_platform_t *platform, const char *deployment_id, const char *scope,

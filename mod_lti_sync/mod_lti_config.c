@@ -52,6 +52,7 @@ void *mod_lti_config_merge_server(apr_pool_t *p, void *base_conf, void *add_conf
         MERGE_POINTER(legacy_secrets);
     MERGE_POINTER(path);
     MERGE_POINTER(applications);
+    merged->admin_place = add->admin_place;
     merged->base_url = add->base_url; /* the address of one host is never that of another */
     merged->remote_users = add->remote_users;
     merged->pass_claims = add->pass_claims;
@@ -594,6 +595,7 @@ const command_rec mod_lti_config_directives[] = {
     AP_INIT_FLAG("LTILiveRoster", mod_lti_config_set_live_roster, NULL, RSRC_CONF | ACCESS_CONF, "the roster decides in open sessions"),
     AP_INIT_TAKE1("LTIRosterAccess", mod_lti_config_set_roster_access, NULL, ACCESS_CONF,
                   "own, or all: whoever is let in here may read every course"),
+    AP_INIT_FLAG("LTIAdmin", mod_lti_config_set_admin, NULL, ACCESS_CONF, "whoever is let in here may see the status page and press its buttons"),
     AP_INIT_FLAG("LTICoursePaths", mod_lti_config_set_course_paths, NULL, RSRC_CONF | ACCESS_CONF,
                  "addresses of this application name the course"),
     {NULL, {NULL}, NULL, 0, RAW_ARGS, NULL}};

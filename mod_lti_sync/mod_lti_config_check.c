@@ -279,6 +279,21 @@ static int check_applications(const lti_server_config_t *conf, apr_pool_t *ptemp
     return 1;
 }
 
+/* The module does nothing in a host without platforms: the page would not be found, and nobody would know why. */
+static int check_admin(const lti_server_config_t *conf, int platforms, apr_pool_t *ptemp, server_rec *s)
+{
+    if (conf->admin_place == NULL || conf->platforms != NULL || platforms == 0)
+        return 0;
+    complain(
+        s, conf->admin_place->file, conf->admin_place->line,
+        apr_psprintf(
+            ptemp,
+            "LTIAdmin On shows nothing in the virtual host %s, which has no platform: write the <LTIPlatform> blocks outside of "
+            "virtual hosts, or this section into the virtual host that has them",
+            s->server_hostname));
+    return 1;
+}
+
 int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_pool_t *ptemp, server_rec *main_server)
 {
     apr_array_header_t *all = apr_array_make(pconf, 8, sizeof(lti_platform_t *));
@@ -295,7 +310,7 @@ int mod_lti_config_check(apr_array_header_t **platforms, apr_pool_t *pconf, apr_
     for (s = main_server; s != NULL; s = s->next) {
         lti_server_config_t *conf = mod_lti_config_of(s);
 
-        faults += check_templates(conf, all->nelts, ptemp, s);
+        faults += check_templates(conf, all->nelts, ptemp, s) + check_admin(conf, all->nelts, ptemp, s);
         if (conf->platforms != NULL)
             faults += check_applications(conf, ptemp, s);
     }

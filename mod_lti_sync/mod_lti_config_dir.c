@@ -16,7 +16,7 @@ void *mod_lti_config_create_dir(apr_pool_t *p, char *dir)
 
     (void)dir;
     conf->pass_identity = conf->live_roster = conf->roster_access_all = LTI_UNSET;
-    conf->cross_site = conf->frame = LTI_UNSET;
+    conf->cross_site = conf->frame = conf->admin = LTI_UNSET;
     return conf;
 }
 
@@ -29,6 +29,7 @@ void *mod_lti_config_merge_dir(apr_pool_t *p, void *base_conf, void *add_conf)
     MERGE_NUMBER(pass_identity);
     MERGE_NUMBER(live_roster);
     MERGE_NUMBER(roster_access_all);
+    MERGE_NUMBER(admin);
     MERGE_POINTER(pass_claims);
     MERGE_NUMBER(cross_site);
     MERGE_NUMBER(frame);
@@ -52,6 +53,11 @@ int mod_lti_config_pass(const lti_dir_config_t *dir)
 int mod_lti_config_live_roster(const lti_dir_config_t *dir)
 {
     return dir->live_roster != 0;
+}
+
+int mod_lti_config_admin(const lti_dir_config_t *dir)
+{
+    return dir->admin == 1;
 }
 
 int mod_lti_config_cross_site(const lti_dir_config_t *dir)
@@ -214,5 +220,43 @@ const char *mod_lti_config_set_roster_access(cmd_parms *cmd, void *dir, const ch
     if (ap_cstr_casecmp(value, "own") != 0 && ap_cstr_casecmp(value, "all") != 0)
         return apr_psprintf(cmd->pool, "'%s' must be own or all", value);
     ((lti_dir_config_t *)dir)->roster_access_all = ap_cstr_casecmp(value, "all") == 0;
+    return NULL;
+}
+
+/* --- LTIAdmin ------------------------------------------------------------------------------------------------------- */
+
+/* 1 if a Require that keeps somebody out stands in this section, or in a block within it. */
+static int is_restricted(const ap_directive_t *node, apr_pool_t *p)
+{
+    for (; node != NULL; node = node->next) {
+        const char *args = node->args;
+
+        if (node->first_child != NULL && is_restricted(node->first_child, p))
+            return 1;
+        if (ap_cstr_casecmp(node->directive, "Require") != 0)
+            continue;
+        if (ap_cstr_casecmp(ap_getword_conf(p, &args), "all") != 0 || ap_cstr_casecmp(ap_getword_conf(p, &args), "granted") != 0)
+            return 1;
+    }
+    return 0;
+}
+
+const char *mod_lti_config_set_admin(cmd_parms *cmd, void *dir, int on)
+{
+    const ap_directive_t *section = cmd->directive->parent;
+
+    if (section == NULL ||
+        (ap_cstr_casecmp(section->directive, "<Location") != 0 && ap_cstr_casecmp(section->directive, "<LocationMatch") != 0))
+        return "LTIAdmin opens the status page to whoever Apache lets in there: write it directly inside <Location "
+               "\"/lti/status\"> or a <LocationMatch>, beside a Require";
+    if (on && !is_restricted(section->first_child, cmd->temp_pool))
+        return "LTIAdmin On makes everybody an administrator who is let in there: write a Require that says who that is into the "
+               "same section, such as Require local";
+    if (on && cmd->server->is_virtual) {
+        const lti_place_t place = mod_lti_config_place(cmd, "On");
+
+        mod_lti_config_of(cmd->server)->admin_place = apr_pmemdup(cmd->pool, &place, sizeof(place));
+    }
+    ((lti_dir_config_t *)dir)->admin = on;
     return NULL;
 }

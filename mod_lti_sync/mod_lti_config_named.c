@@ -102,13 +102,20 @@ static int is_service_host(const apr_array_header_t *hosts, const char *host)
     return 0;
 }
 
+int mod_lti_config_admits_private(const lti_server_config_t *conf, const lti_platform_t *platform, const char *url,
+                                  apr_pool_t *ptemp)
+{
+    const char *host = lti_http_host(url, ptemp);
+
+    return lti_platform_owns_host(platform, url, ptemp) || (host != NULL && is_service_host(conf->service_hosts, host));
+}
+
 /* Access tokens of the platform go there, and no platform has vouched for the address with a signature (Invariant 7). */
 static const char *check_host(const lti_named_line_t *line, const lti_platform_t *platform, server_rec *main_server, apr_pool_t *p)
 {
     const char *host = lti_http_host(line->url, p);
 
-    if (lti_platform_owns_host(platform, line->url, p) ||
-        (host != NULL && is_service_host(mod_lti_config_of(main_server)->service_hosts, host)))
+    if (mod_lti_config_admits_private(mod_lti_config_of(main_server), platform, line->url, p))
         return NULL;
     return apr_psprintf(
         p,

@@ -18,17 +18,19 @@ static const char *outside(cmd_parms *cmd)
 static const char *take_claim(cmd_parms *cmd, lti_platform_t *platform, const char *value)
 {
     int of_groups = strncmp(value, GROUPS, sizeof(GROUPS) - 1) == 0;
-    const char **field = of_groups ? &platform->group_claim : &platform->section_claim;
-    const char *name = of_groups ? value + sizeof(GROUPS) - 1 : value;
+    const char *name = of_groups ? value + sizeof(GROUPS) - 1 : value, *named = of_groups ? platform->group_claim : platform->section_claim;
 
     if (*name == '\0' || strlen(name) > 255 || *name == '$' || strchr(name, '=') != NULL || !lti_json_is_clean(name))
         return apr_psprintf(
             cmd->pool,
             "'%s' must be the name of a custom parameter of the tool at the platform, such as sections or groups=group_names",
             value);
-    if (*field != NULL)
+    if (named != NULL)
         return apr_psprintf(cmd->pool, "%s names the parameter of %s twice", cmd->cmd->name, of_groups ? "groups" : "sections");
-    *field = name;
+    if (of_groups)
+        platform->group_claim = name;
+    else
+        platform->section_claim = name;
     return NULL;
 }
 

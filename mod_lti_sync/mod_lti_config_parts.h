@@ -53,5 +53,6 @@ const char *mod_lti_config_add_frame(cmd_parms *cmd, void *dir, const char *valu
 const char *mod_lti_config_set_unauthenticated(cmd_parms *cmd, void *dir, const char *value);
 const char *mod_lti_config_set_live_roster(cmd_parms *cmd, void *dir, int on);
 const char *mod_lti_config_set_roster_access(cmd_parms *cmd, void *dir, const char *value);
+const char *mod_lti_config_set_admin(cmd_parms *cmd, void *dir, int on);
 
 #endif

@@ -456,6 +456,18 @@ static void export_identity(request_rec *r, const mod_lti_identity_t *identity)
         apr_table_addn(r->headers_in, "X-LTI-Truncated", state.truncated);
 }
 
+/* Where the story of a launch comes to the application. */
+static void tell_request(request_rec *r, const mod_lti_identity_t *identity)
+{
+    const lti_launch_t *launch = &identity->session->launch;
+
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "LTI0765: launch %s: %s %s by %s, %s by the %s, course %s (%s, roster %s)",
+                  launch->id, r->method, r->uri, launch->user_id != NULL ? launch->user_id : "nobody by name",
+                  lti_role_word(identity->role), identity->role_from_roster ? "roster" : "launch",
+                  launch->course_key != NULL ? launch->course_key : "(none)", launch->platform,
+                  lti_roster_state_word(identity->roster_state));
+}
+
 int mod_lti_environment_export(request_rec *r)
 {
     const lti_server_config_t *conf = mod_lti_config_of(r->server);
@@ -475,6 +487,8 @@ int mod_lti_environment_export(request_rec *r)
     if (apr_table_get(r->headers_in, "Upgrade") == NULL)
         mod_lti_cookie_withhold(r, conf->cookie_name);
     if (identity->standing == MOD_LTI_PRESENT) {
+        if (APLOGrdebug(r) && r->main == NULL && r->prev == NULL)
+            tell_request(r, identity);
         export_identity(r, identity);
         mod_lti_identity_renew(r, identity);
     }

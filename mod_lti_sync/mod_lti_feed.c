@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <apr_atomic.h>
 #include <apr_buckets.h>
 #include <apr_date.h>
 #include <apr_strings.h>
@@ -26,7 +25,6 @@
 #include "mod_lti_feed_parts.h"
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
-#include "mod_lti_origin.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -334,6 +332,13 @@ static apr_status_t find_roster(lti_course_t **course, request_rec *r, const mod
                     (*course)->error_name != NULL ? (*course)->error_name : "");
 }
 
+/* Of a session: what an address that is opened to all courses answers is for programs, unless it is asked for nobody else's. */
+static int is_for_browser(request_rec *r, const mod_lti_feed_query_t *query)
+{
+    return mod_lti_feed_wants_page(r) &&
+           (mod_lti_config_of_dir(r)->roster_access_all != 1 || (query->course == NULL && query->context == NULL));
+}
+
 /* `*answer` is what the handler returns when this succeeds. */
 static apr_status_t send_roster(int *answer, request_rec *r, lti_err_t *err)
 {
@@ -346,6 +351,10 @@ static apr_status_t send_roster(int *answer, request_rec *r, lti_err_t *err)
     apr_status_t rv = mod_lti_feed_read_query(&query, r, err);
 
     *answer = OK;
+    if (rv == APR_SUCCESS && is_for_browser(r, &query)) {
+        rv = mod_lti_feed_course(&course, r, &query, err);
+        return rv == APR_SUCCESS ? mod_lti_feed_send_page(r, course, &query, err) : rv;
+    }
     if (rv == APR_SUCCESS)
         rv = find_roster(&course, r, &query, err);
     if (rv != APR_SUCCESS)
@@ -392,91 +401,4 @@ int mod_lti_feed_roster(request_rec *r)
     else if (send_roster(&answer, r, &err) == APR_SUCCESS)
         return answer;
     return mod_lti_identity_refuse(r, "LTI0250", &err);
-}
-
-/* --- sync ----------------------------------------------------------------------------------------------------------------- */
-
-/* What to do about the reason; a newer release on another node may have written one that this one does not know. */
-static const char *advice_for(const char *error_name)
-{
-    lti_code_t code = lti_err_by_name(error_name);
-
-    return code < LTI_E_COUNT ? lti_err_info(code)->admin : "";
-}
-
-static apr_status_t send_standing(request_rec *r, const lti_course_t *course, lti_err_t *err)
-{
-    json_t *object = lti_json_own(json_object(), r->pool);
-
-    mod_lti_feed_set_text(object, "course", course->key);
-    mod_lti_feed_set_text(object, "state", lti_roster_state_word(mod_lti_feed_state(course)));
-    /* Due from when it was asked for until it ends: a run sets the next time as its last act. */
-    json_object_set_new(object, "running", json_boolean(course->nrps_url != NULL && course->due_at <= mod_lti_store_now()));
-    json_object_set_new(object, "version", json_integer(course->version));
-    json_object_set_new(object, "active", json_integer(course->active));
-    mod_lti_feed_set_time(object, "succeeded_at", course->succeeded_at, r->pool);
-    mod_lti_feed_set_time(object, "due_at", course->due_at, r->pool);
-    json_object_set_new(object, "failures", json_integer(course->failures));
-    json_object_set_new(object, "error", course->error_name != NULL ? json_string(course->error_name) : json_null());
-    json_object_set_new(object, "error_text", course->error_text != NULL ? json_string(course->error_text) : json_null());
-    json_object_set_new(object, "advice", course->error_name != NULL ? json_string(advice_for(course->error_name)) : json_null());
-    return mod_lti_feed_send_json(r, object, err);
-}
-
-static apr_status_t request_sync(request_rec *r, const mod_lti_feed_query_t *query, const lti_course_t *course, lti_err_t *err)
-{
-    const lti_server_config_t *conf = mod_lti_config_of(r->server);
-    const char *where = apr_pstrcat(r->pool, conf->path, "/sync", NULL);
-    json_t *object = lti_json_own(json_object(), r->pool);
-    mod_lti_store_t store;
-    apr_status_t rv;
-
-    if (course->nrps_url == NULL)
-        return lti_fail(err, LTI_E_SERVICE_NONE, APR_NOTFOUND, "course %s has no roster service", course->key);
-    rv = mod_lti_store_open(&store, conf->db_server, r->pool, err);
-    if (rv != APR_SUCCESS)
-        return rv;
-    rv = lti_db_course_request(store.db, course->key, mod_lti_store_now(), r->pool, err);
-    mod_lti_store_close(&store);
-    if (rv == APR_NOTFOUND)
-        return lti_fail(err, LTI_E_COURSE_UNKNOWN, rv, "course %s is gone", course->key);
-    if (rv != APR_SUCCESS)
-        return rv;
-    if (conf->runtime->kick != NULL)
-        apr_atomic_set32(conf->runtime->kick, 1);
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0253: course %s: an update of the roster was asked for", course->key);
-    if (query->course != NULL || query->context != NULL)
-        where = lti_http_add_query(where, "course", course->key, r->pool);
-    apr_table_setn(r->headers_out, "Location", where);
-    r->status = HTTP_ACCEPTED;
-    mod_lti_feed_set_text(object, "course", course->key);
-    mod_lti_feed_set_text(object, "state", "queued");
-    return mod_lti_feed_send_json(r, object, err);
-}
-
-static apr_status_t handle_sync(request_rec *r, lti_err_t *err)
-{
-    mod_lti_feed_query_t query;
-    lti_course_t *course;
-    apr_status_t rv;
-
-    if (r->method_number != M_GET && r->method_number != M_POST) {
-        ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, M_POST, -1);
-        return lti_fail(err, LTI_E_METHOD, APR_EINVAL, "sync takes GET and POST, not %.20s", r->method);
-    }
-    rv = mod_lti_feed_read_query(&query, r, err);
-    if (rv == APR_SUCCESS && r->method_number == M_POST)
-        rv = mod_lti_origin_check(r, mod_lti_identity_base_url(r), err);
-    if (rv == APR_SUCCESS)
-        rv = mod_lti_feed_course(&course, r, &query, err);
-    if (rv != APR_SUCCESS)
-        return rv;
-    return r->method_number == M_POST ? request_sync(r, &query, course, err) : send_standing(r, course, err);
-}
-
-int mod_lti_feed_sync(request_rec *r)
-{
-    lti_err_t err;
-
-    return handle_sync(r, &err) == APR_SUCCESS ? OK : mod_lti_identity_refuse(r, "LTI0251", &err);
 }

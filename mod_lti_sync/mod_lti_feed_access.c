@@ -50,6 +50,7 @@ apr_status_t mod_lti_feed_read_query(mod_lti_feed_query_t *query, request_rec *r
     query->context = mod_lti_form_get(form, "context", &rv, err);
     query->role = mod_lti_form_get(form, "role", &rv, err);
     query->after = mod_lti_form_get(form, "after", &rv, err);
+    query->since = mod_lti_form_get(form, "since", &rv, err);
     limit = mod_lti_form_get(form, "limit", &rv, err);
     if (rv == APR_SUCCESS)
         rv = read_path(query, r, err);
@@ -173,6 +174,9 @@ apr_status_t mod_lti_feed_course(lti_course_t **course, request_rec *r, const mo
         return rv;
     rv = key != NULL ? read_course(course, store.db, conf, key, r->pool, err)
                      : read_by_context(course, store.db, conf, query->context, r->pool, err);
+    /* A note that cannot be written is no reason to answer nothing: the roster is there. */
+    if (rv == APR_SUCCESS)
+        (void)lti_db_course_used(store.db, (*course)->key, (*course)->used_at, mod_lti_store_now(), r->pool, NULL);
     mod_lti_store_close(&store);
     return rv;
 }

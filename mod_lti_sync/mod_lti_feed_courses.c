@@ -31,7 +31,7 @@ typedef struct listing_t {
     int more;
 } listing_t;
 
-static json_t *course_object(const lti_course_t *course, apr_pool_t *p)
+static json_t *course_object(const lti_course_t *course)
 {
     json_t *object = json_object();
     lti_roster_state_t state = mod_lti_feed_state(course);
@@ -49,8 +49,8 @@ static json_t *course_object(const lti_course_t *course, apr_pool_t *p)
     json_object_set_new(object, "stale", json_boolean(state == LTI_ROSTER_STALE));
     json_object_set_new(object, "version", json_integer(course->version));
     json_object_set_new(object, "active", json_integer(course->active));
-    mod_lti_feed_set_time(object, "succeeded_at", course->succeeded_at, p);
-    mod_lti_feed_set_time(object, "launched_at", course->launched_at, p);
+    lti_json_set_time(object, "succeeded_at", course->succeeded_at);
+    lti_json_set_time(object, "launched_at", course->launched_at);
     return object;
 }
 
@@ -68,7 +68,7 @@ static apr_status_t take_course(void *baton, const lti_course_t *course, lti_err
         listing->more = 1;
         return APR_EOF;
     }
-    json_array_append_new(listing->courses, course_object(course, listing->r->pool));
+    json_array_append_new(listing->courses, course_object(course));
     listing->found++;
     listing->last = listing->after;
     return APR_SUCCESS;

@@ -119,7 +119,7 @@ static char *event_text(const feed_t *feed, const lti_db_event_t *event, const l
     json_object_set_new(object, "number", json_integer(event->number));
     mod_lti_feed_set_text(object, "event", lti_db_event_word(event->kind));
     mod_lti_feed_set_text(object, "course", event->course_key);
-    mod_lti_feed_set_time(object, "at", event->happened_at, feed->pool);
+    lti_json_set_time(object, "at", event->happened_at);
     mod_lti_feed_set_text(object, "user_id", event->user_id);
     mod_lti_feed_set_text(object, "remote_user", remote_user(feed, event, platform));
     mod_lti_feed_set_text(object, "status", lti_member_status_word(event->status));

@@ -36,19 +36,6 @@ json_t *mod_lti_feed_roles_array(const char *roles)
     return array;
 }
 
-void mod_lti_feed_set_time(json_t *object, const char *name, apr_time_t time, apr_pool_t *p)
-{
-    apr_time_exp_t parts;
-
-    if (time <= 0 || apr_time_exp_gmt(&parts, time) != APR_SUCCESS) {
-        json_object_set_new(object, name, json_null());
-        return;
-    }
-    mod_lti_feed_set_text(object, name,
-                          apr_psprintf(p, "%04d-%02d-%02dT%02d:%02d:%02dZ", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                                       parts.tm_hour, parts.tm_min, parts.tm_sec));
-}
-
 void mod_lti_feed_set_json(request_rec *r)
 {
     apr_table_setn(r->headers_out, "Cache-Control", "private, no-store");

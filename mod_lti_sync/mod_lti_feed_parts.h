@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mod_lti_feed_parts: whom the feed answers, and about which course. Internal to mod_lti_feed: mod_lti_feed.c, _events.c and _courses.c
+ * mod_lti_feed_parts: whom the feed answers, and about which course. Internal to mod_lti_feed: mod_lti_feed.c, _sync.c, _events.c, _courses.c and _page.c
  * write the answers, out of the pieces of _json.c; mod_lti_feed_access.c reads the request and decides. Request threads only.
  */
 #ifndef MOD_LTI_FEED_PARTS_H
@@ -20,6 +20,7 @@ typedef struct mod_lti_feed_query_t {
     const char *context; /* context id */
     const char *role;    /* as given */
     const char *after;   /* user id */
+    const char *since;   /* when an update was asked for */
     int limit;
 } mod_lti_feed_query_t;
 
@@ -41,6 +42,17 @@ apr_status_t mod_lti_feed_course(lti_course_t **course, request_rec *r, const mo
  */
 apr_status_t mod_lti_feed_own_course(const char **key, request_rec *r, lti_err_t *err);
 
+/* --- the page for a browser (mod_lti_feed_page.c) ---------------------------------------------------------------------- */
+
+/** 1 if the client names text/html and nothing of ours that it would rather have: browsers that go somewhere do, programs do not. Notes in the answer that it depends on that. */
+int mod_lti_feed_wants_page(request_rec *r);
+
+/** The course's people and "Update now". */
+apr_status_t mod_lti_feed_send_page(request_rec *r, const lti_course_t *course, const mod_lti_feed_query_t *query, lti_err_t *err);
+
+/** A browser asked for an update at `now`: leads it (303) to the page that tells of it. */
+void mod_lti_feed_lead_to_page(request_rec *r, apr_time_t now);
+
 /* --- pieces of answers ---------------------------------------------------------------------------------------------- */
 
 /** How a course's roster stands now: also stale. */
@@ -48,9 +60,6 @@ lti_roster_state_t mod_lti_feed_state(const lti_course_t *course);
 
 /** Leaves the name out where `value` is NULL. */
 void mod_lti_feed_set_text(json_t *object, const char *name, const char *value);
-
-/** ISO 8601 in UTC; null for 0. */
-void mod_lti_feed_set_time(json_t *object, const char *name, apr_time_t time, apr_pool_t *p);
 
 /** A list of the words of `roles`. */
 json_t *mod_lti_feed_roles_array(const char *roles);

@@ -8,6 +8,7 @@
 #include <http_request.h>
 
 #include "lti_db.h"
+#include "lti_meter.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_identity_parts.h"
 #include "mod_lti_origin.h"
@@ -177,8 +178,12 @@ static void judge(mod_lti_identity_t *identity, request_rec *r, const lti_server
     if (launch->course_key == NULL || launch->user_id == NULL || (launch->role_flags & LTI_ROLE_FLAG_TEST_USER))
         return;
     result = lti_snapshot_lookup(conf->runtime->snapshot, launch->course_key, launch->user_id, &course, &member);
-    if (result == LTI_SNAPSHOT_UNKNOWN)
+    if (result != LTI_SNAPSHOT_UNKNOWN) {
+        lti_meter_lookup(conf->runtime->meter, LTI_METER_MEMORY);
+    } else {
         result = ask_database(&course, &member, r, conf, launch, &err);
+        lti_meter_lookup(conf->runtime->meter, result != LTI_SNAPSHOT_UNKNOWN ? LTI_METER_DATABASE : LTI_METER_UNAVAILABLE);
+    }
     if (result == LTI_SNAPSHOT_UNKNOWN) {
         identity->roster_state = LTI_ROSTER_UNAVAILABLE;
         if (mod_lti_config_live_roster(mod_lti_config_of_dir(r)) && now - launch->launched_at > SERVED_WITHOUT_ROSTER) {

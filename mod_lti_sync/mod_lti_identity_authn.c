@@ -75,8 +75,12 @@ static int is_there(request_rec *r, const char *target)
 /* Nobody is here: the status to return. */
 static int turn_away(request_rec *r, const mod_lti_identity_t *identity)
 {
+    const lti_session_t *session = identity->session != NULL ? identity->session : identity->ended;
     const char *target = mod_lti_config_of_dir(r)->unauthenticated;
 
+    if (session != NULL)
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "LTI0766: launch %s: %s %s is not let in (request %s): %s", session->launch.id,
+                      r->method, r->uri, mod_lti_page_request_id(r), lti_err_info(identity->err.code)->name);
     if (identity->standing != MOD_LTI_NOBODY || target == NULL || strcmp(target, LTI_UNAUTHENTICATED_401) == 0 ||
         strcmp(target, LTI_UNAUTHENTICATED_PASS) == 0 || !mod_lti_origin_is_navigation(r) || is_there(r, target))
         return mod_lti_identity_refuse(r, "LTI0101", &identity->err);

@@ -17,6 +17,7 @@
 #include "lti_login.h"
 #include "lti_session.h"
 #include "lti_surplus.h"
+#include "lti_visit.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_form.h"
 #include "mod_lti_identity.h"
@@ -93,6 +94,8 @@ static apr_status_t open_state(passage_t *passage, lti_err_t *err)
     mod_lti_cookie_set(passage->r, state->cookie_name, "", 0);
     passage->bound = lti_state_is_bound(state, mod_lti_cookie_get(passage->r, state->cookie_name));
     passage->state = state;
+    mod_lti_page_name_request(passage->r, state->launch_id);
+    mod_lti_launch_tell_answer(passage->r, state, passage->bound, passage->error != NULL);
     passage->platform = passage->aside.platform = lti_platform_by_name(passage->conf->platforms, state->platform);
     if (passage->platform == NULL)
         return lti_fail(err, LTI_E_STATE_INVALID, APR_EINVAL,
@@ -195,6 +198,7 @@ static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
     lti_jws_t *jws;
     lti_expect_t expect = {.platform = passage->platform,
                            .nonce = passage->state->nonce,
+                           .launch_id = passage->state->launch_id,
                            .target = passage->state->target,
                            .deployment_id = passage->state->deployment_id,
                            .skew_seconds = (int)apr_time_sec(conf->clock_skew),
@@ -210,12 +214,16 @@ static apr_status_t verify_token(passage_t *passage, lti_err_t *err)
         rv = mod_lti_launch_key(&key, &passage->stale_keys, passage->r, passage->platform, jws->kid, err);
     if (rv == APR_SUCCESS)
         rv = verify_signature(passage, jws, key, err);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS) {
+        mod_lti_launch_tell_signature(passage->r, passage->state, jws->kid, lti_alg_name(jws->alg));
         passage->aside.return_url = lti_claims_return_url(jws->claims, passage->r->pool);
+    }
     /* Only now: fetching a key may have taken seconds, and the launch counts from its validation (Invariant 3). */
     expect.now = passage->verified_at != 0 ? passage->verified_at : mod_lti_store_now();
     if (rv == APR_SUCCESS)
         rv = lti_claims_launch(&passage->launch, jws->claims, &expect, passage->r->pool, err);
+    if (rv == APR_SUCCESS)
+        mod_lti_launch_tell_claims(passage->r, passage->launch);
     if (rv == APR_SUCCESS)
         rv = mod_lti_launch_target(&passage->destination, conf, passage->base_url, passage->launch->target_link_uri,
                                    passage->r->pool, err);
@@ -271,6 +279,9 @@ static apr_status_t keep(passage_t *passage, lti_err_t *err)
     if (rv == APR_SUCCESS && passage->surplus != NULL)
         (void)lti_surplus_put(passage->conf->runtime->surplus, launch->id, passage->surplus, passage->expires_at,
                               launch->launched_at);
+    /* Where there is no room for it, the person's next launch tells of it. */
+    if (rv == APR_SUCCESS)
+        (void)lti_visit_put(passage->conf->runtime->visits, launch->course_key, passage->platform->name, launch->user_id, launch->launched_at);
     return rv;
 }
 
@@ -391,6 +402,7 @@ static int answer(const passage_t *passage)
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0202: launch %s: platform %s, course %s", passage->launch->id,
                   passage->platform->name, passage->launch->course_key != NULL ? passage->launch->course_key : "(none)");
     set_session_cookie(passage);
+    mod_lti_launch_count(r);
     if (passage->verified_at != 0) {
         mod_lti_launch_send_location(r, destination, passage->cookie_name);
         return OK;
@@ -468,7 +480,7 @@ static int refuse(const passage_t *passage, const lti_err_t *err)
         return mod_lti_launch_refuse_old(passage->r, passage->form, err);
     if (err->code == LTI_E_STATE_BROWSER && passage->launch != NULL && passage->verified_at == 0)
         return mod_lti_launch_ask_browser(&stray, passage->r, passage->conf, passage->base_url, err);
-    return mod_lti_page_refuse_with(passage->r, "LTI0201", err, &passage->aside);
+    return mod_lti_launch_refuse(passage->r, "LTI0201", err, &passage->aside);
 }
 
 int mod_lti_launch_launch(request_rec *r)
@@ -485,6 +497,7 @@ int mod_lti_launch_launch(request_rec *r)
     mod_lti_launch_no_store(r);
     rv = step == MOD_LTI_STEP_PROOF ? pass_proof(&passage, &err) : pass(&passage, &err);
     if (rv == APR_SUCCESS) {
+        mod_lti_launch_tell_kept(r, passage.launch, passage.cookie_name, passage.expires_at, passage.first_roster);
         note_remote_user(&passage);
         note_legacy(&passage);
         note_remarks(&passage);

@@ -8,6 +8,7 @@
 #include <http_protocol.h>
 #include <http_request.h>
 
+#include "lti_meter.h"
 #include "lti_session.h"
 #include "mod_lti_cookie.h"
 #include "mod_lti_form.h"
@@ -58,6 +59,20 @@ void mod_lti_launch_no_store(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
+}
+
+int mod_lti_launch_refuse(request_rec *r, const char *tag, const lti_err_t *err, const mod_lti_page_aside_t *aside)
+{
+    lti_meter_launch(mod_lti_config_of(r->server)->runtime->meter, err->code);
+    return mod_lti_page_refuse_with(r, tag, err, aside);
+}
+
+void mod_lti_launch_count(request_rec *r)
+{
+    lti_meter_t *meter = mod_lti_config_of(r->server)->runtime->meter;
+
+    lti_meter_launch(meter, LTI_OK);
+    lti_meter_time(meter, LTI_METER_LAUNCH_TIME, apr_time_now() - r->request_time);
 }
 
 int mod_lti_launch_redirect(request_rec *r, int status, const char *url)

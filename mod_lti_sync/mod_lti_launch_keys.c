@@ -11,6 +11,7 @@
 
 #include "lti_http.h"
 #include "lti_keys.h"
+#include "lti_meter.h"
 #include "mod_lti_launch_parts.h"
 #include "mod_lti_page.h"
 #include "mod_lti_store.h"
@@ -39,7 +40,7 @@ static long max_age_of(const lti_http_response_t *response, apr_pool_t *p)
 }
 
 /* Fetches and stores the key set; the caller has claimed it. */
-static apr_status_t fetch_keys(request_rec *r, const lti_platform_t *platform, lti_err_t *err)
+static apr_status_t fetch(request_rec *r, const lti_platform_t *platform, lti_err_t *err)
 {
     const lti_runtime_t *runtime = mod_lti_config_of(r->server)->runtime;
     const lti_server_config_t *main_conf = mod_lti_config_of(runtime->server);
@@ -78,6 +79,14 @@ static apr_status_t fetch_keys(request_rec *r, const lti_platform_t *platform, l
                               err);
 }
 
+static apr_status_t fetch_keys(request_rec *r, const lti_platform_t *platform, lti_err_t *err)
+{
+    apr_status_t rv = fetch(r, platform, err);
+
+    lti_meter_fetch(mod_lti_config_of(r->server)->runtime->meter, platform->index, LTI_METER_KEYS, rv != APR_SUCCESS);
+    return rv;
+}
+
 apr_status_t mod_lti_launch_key(const lti_key_t **key, int *stale, request_rec *r, const lti_platform_t *platform, const char *kid,
                                 lti_err_t *err)
 {
@@ -90,7 +99,8 @@ apr_status_t mod_lti_launch_key(const lti_key_t **key, int *stale, request_rec *
             rv = fetch_keys(r, platform, err);
             if (rv != APR_SUCCESS)
                 return rv;
-            ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0205: fetched the key set of platform %s", platform->name);
+            ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "LTI0205: fetched the key set of platform %s (request %s)", platform->name,
+                          mod_lti_page_request_id(r));
             return lti_keycache_find(key, stale, cache, platform->index, kid, mod_lti_store_now(), r->pool, err);
         }
         if (!lti_keycache_fetching(cache, platform->index, mod_lti_store_now()) || apr_time_now() >= deadline)

@@ -133,8 +133,10 @@ static apr_status_t admit(login_t *login, request_rec *r, const lti_server_confi
                             r->pool, err);
     if (rv != APR_SUCCESS)
         return rv;
+    mod_lti_page_name_request(r, state->launch_id);
     set_state_cookie(r, state);
     login->state = state;
+    mod_lti_launch_tell_login(r, login->platform, state);
     login->url = lti_login_url(login->platform, request, apr_pstrcat(r->pool, base_url, conf->path, "/launch", NULL), text,
                                state->nonce, r->pool);
     return APR_SUCCESS;
@@ -195,5 +197,5 @@ int mod_lti_launch_login(request_rec *r)
         return AP_FILTER_ERROR;
     if (err.code == LTI_E_OLD_LTI)
         return mod_lti_launch_refuse_old(r, login.form, &err);
-    return mod_lti_page_refuse(r, "LTI0200", &err);
+    return mod_lti_launch_refuse(r, "LTI0200", &err, NULL);
 }

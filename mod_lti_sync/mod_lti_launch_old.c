@@ -59,5 +59,5 @@ int mod_lti_launch_refuse_old(request_rec *r, const mod_lti_form_t *form, const 
         "this site the client id that the platform then shows.</p>\n",
         NULL);
     remember(r, form);
-    return mod_lti_page_refuse_with(r, "LTI0220", err, &aside);
+    return mod_lti_launch_refuse(r, "LTI0220", err, &aside);
 }

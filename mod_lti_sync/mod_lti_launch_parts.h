@@ -2,7 +2,7 @@
 /*
  * mod_lti_launch_parts: what the end points of mod_lti_launch share. Internal to that room: mod_lti_launch.c (launch),
  * _login.c, _keys.c (signing keys, jwks), _target.c (where a launch may land), _admit.c (which deployments may), _old.c (LTI 1.1),
- * _course.c (what is kept of its course), _wait.c (for its roster), _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
+ * _course.c (what is kept of its course), _tell.c (the story for the log), _wait.c (for its roster), _answer.c (redirects, pages, cookies, logout), _storage.c and _script.c (browsers that keep no cookies in frames).
  * Request threads only.
  */
 #ifndef MOD_LTI_LAUNCH_PARTS_H
@@ -18,6 +18,7 @@
 #include "lti_platform.h"
 #include "mod_lti_config.h"
 #include "mod_lti_form.h"
+#include "mod_lti_page.h"
 
 /* --- answers (_answer.c) ------------------------------------------------------------------------------------------------ */
 
@@ -41,6 +42,12 @@ apr_array_header_t *mod_lti_launch_cookies(request_rec *r, const char *prefix);
 
 /** No store, no referrer: for every answer that leads on. */
 void mod_lti_launch_no_store(request_rec *r);
+
+/** mod_lti_page_refuse_with(), of a login or a launch: it is counted. */
+int mod_lti_launch_refuse(request_rec *r, const char *tag, const lti_err_t *err, const mod_lti_page_aside_t *aside);
+
+/** A launch has made a session: it is counted, with the time that it took. */
+void mod_lti_launch_count(request_rec *r);
 
 /** Prepares a redirect; returns `status` for the handler to return. */
 int mod_lti_launch_redirect(request_rec *r, int status, const char *url);
@@ -159,6 +166,23 @@ apr_status_t mod_lti_launch_note_course(int *first, const lti_launch_t *launch, 
  * over; what is known then counts. Holds no connection to the database, and looks at shared memory only. At most a few of the threads wait at once, others go on.
  */
 void mod_lti_launch_wait(request_rec *r, const lti_server_config_t *conf, const char *course_key);
+
+/* --- what the log tells at debug level (_tell.c) ---------------------------------------------------------------------------- */
+
+/* One line a step, each with the name of the launch: no token, no secret, of a person the id only. */
+void mod_lti_launch_tell_login(request_rec *r, const lti_platform_t *platform, const lti_state_t *state);
+
+/** The platform's answer came. */
+void mod_lti_launch_tell_answer(request_rec *r, const lti_state_t *state, int bound, int is_error);
+
+/** Its signature is good. */
+void mod_lti_launch_tell_signature(request_rec *r, const lti_state_t *state, const char *kid, const char *algorithm);
+
+/** It is a launch that may be. */
+void mod_lti_launch_tell_claims(request_rec *r, const lti_launch_t *launch);
+
+/** What was kept of it. */
+void mod_lti_launch_tell_kept(request_rec *r, const lti_launch_t *launch, const char *cookie_name, apr_time_t expires_at, int first_roster);
 
 /* --- signing keys of platforms (_keys.c) ---------------------------------------------------------------------------------- */
 

@@ -249,13 +249,13 @@ int mod_lti_launch_ask_browser(const mod_lti_launch_stray_t *stray, request_rec 
     if (stray->state->storage_target != NULL) {
         if (send_question(stray, r, conf, base_url, err, &failure) == APR_SUCCESS)
             return OK;
-        return mod_lti_page_refuse(r, "LTI0261", &failure);
+        return mod_lti_launch_refuse(r, "LTI0261", &failure, NULL);
     }
     if (!stray->state->new_window)
         aside.content = window_form(conf, stray->platform, &login, r->pool);
     if (stray->state->new_window || login.login_hint == NULL)
         aside.return_url = stray->return_url; /* else there is one button, the one that helps */
-    status = mod_lti_page_refuse_with(r, "LTI0263", err, &aside);
+    status = mod_lti_launch_refuse(r, "LTI0263", err, &aside);
     /* There is none with a page of the administrator's. */
     policy = apr_table_get(r->err_headers_out, "Content-Security-Policy");
     if (policy != NULL)

@@ -8,6 +8,7 @@
 
 #include "lti_snapshot.h"
 #include "mod_lti_launch_parts.h"
+#include "mod_lti_page.h"
 #include "mod_lti_wait.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -51,8 +52,9 @@ void mod_lti_launch_wait(request_rec *r, const lti_server_config_t *conf, const 
     if (apr_atomic_inc32(&waiting) < places()) {
         while (apr_time_now() < until && mod_lti_wait_a_moment(r, LOOK_MS) && !is_decided(runtime->snapshot, course_key))
             ;
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "LTI0550: waited %" APR_TIME_T_FMT " ms for the first roster of course %s",
-                      apr_time_as_msec(apr_time_now() - began), course_key);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                      "LTI0550: launch %s: waited %" APR_TIME_T_FMT " ms for the first roster of course %s",
+                      mod_lti_page_request_id(r), apr_time_as_msec(apr_time_now() - began), course_key);
     }
     apr_atomic_dec32(&waiting);
 }

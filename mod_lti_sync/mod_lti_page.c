@@ -42,6 +42,13 @@ const char *mod_lti_page_request_id(request_rec *r)
     return id;
 }
 
+void mod_lti_page_name_request(request_rec *r, const char *id)
+{
+    while (r->main != NULL || r->prev != NULL)
+        r = r->main != NULL ? r->main : r->prev;
+    apr_table_setn(r->notes, REQUEST_ID_NOTE, apr_pstrdup(r->pool, id));
+}
+
 /* The length of the UTF-8 character at `text` and its code point; an ill-formed byte counts as one unknown character. */
 static int character(const unsigned char *text, unsigned *code)
 {

@@ -205,9 +205,19 @@ static int ask(request_rec *r, const lti_course_path_t *application, const apr_a
     return mod_lti_paths_offer(r, choices);
 }
 
+/* Only who writes `session` into the address of an end point means it: then it is that session or none. */
+static void use_named_session(request_rec *r, const lti_server_config_t *conf, const char *key)
+{
+    lti_course_path_t *all_of_us = apr_pcalloc(r->pool, sizeof(*all_of_us));
+
+    all_of_us->prefix = conf->path;
+    all_of_us->length = strlen(conf->path);
+    mod_lti_identity_set_segment(r, make_segment(r, all_of_us, key, r->uri));
+}
+
 /*
- * Our own end points have one address for all courses: the page that calls one says which it is. Where the newest launch wins only one of an application with
- * plain addresses does; whoever does not say gets the only session that is open.
+ * Our own end points have one address for all courses: it names the session itself, or the page that calls one says which it is. Where the newest launch wins only one of
+ * an application with plain addresses does; whoever does not say gets the only session that is open.
  */
 static void bind_end_point(request_rec *r, const lti_server_config_t *conf, const char *end_point)
 {
@@ -215,6 +225,13 @@ static void bind_end_point(request_rec *r, const lti_server_config_t *conf, cons
     const char *front, *query, *key, *rest, *path;
 
     if (mod_lti_identity_segment(r) != NULL || mod_lti_identity_is_open(end_point))
+        return;
+    key = r->args != NULL ? mod_lti_paths_named_session(r->args, r->pool) : NULL;
+    if (key != NULL) {
+        use_named_session(r, conf, key);
+        return;
+    }
+    if (conf->course_paths == NULL)
         return;
     path = referer_path(&front, &query, r);
     application = path != NULL ? mod_lti_paths_split(&key, &rest, conf->course_paths, path, r->pool) : NULL;
@@ -231,7 +248,7 @@ int mod_lti_paths_lead(request_rec *r)
     const lti_course_path_t *application, *from;
     const apr_array_header_t *sessions;
 
-    if (conf->course_paths == NULL || r->main != NULL || r->prev != NULL)
+    if ((conf->course_paths == NULL && end_point == NULL) || r->main != NULL || r->prev != NULL)
         return DECLINED;
     if (end_point != NULL) {
         bind_end_point(r, conf, end_point);

@@ -22,6 +22,9 @@ const lti_course_path_t *mod_lti_paths_split(const char **key, const char **rest
 /** The opposite: `path` must belong to `application`. */
 const char *mod_lti_paths_join(const lti_course_path_t *application, const char *key, const char *path, apr_pool_t *p);
 
+/** The key that "session=" names in a query, as the pages of our end points write it; NULL if it is not there, or no key. */
+const char *mod_lti_paths_named_session(const char *query, apr_pool_t *p);
+
 /** `path` without dot segments, as browsers resolve them ("%2e" is a dot too); empty segments stay. */
 const char *mod_lti_paths_resolve(const char *path, apr_pool_t *p);
 

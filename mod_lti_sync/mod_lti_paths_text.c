@@ -51,6 +51,23 @@ const char *mod_lti_paths_join(const lti_course_path_t *application, const char 
     return apr_pstrcat(p, application->prefix, "/~", key, path + application->length, NULL);
 }
 
+const char *mod_lti_paths_named_session(const char *query, apr_pool_t *p)
+{
+    static const char name[] = "session=";
+
+    while (strncmp(query, name, sizeof(name) - 1) != 0) {
+        query = strchr(query, '&');
+        if (query == NULL)
+            return NULL;
+        query++;
+    }
+    query += sizeof(name) - 1;
+    if (strspn(query, KEY_LETTERS) != LTI_SESSION_KEY_LENGTH ||
+        (query[LTI_SESSION_KEY_LENGTH] != '\0' && query[LTI_SESSION_KEY_LENGTH] != '&'))
+        return NULL;
+    return apr_pstrmemdup(p, query, LTI_SESSION_KEY_LENGTH);
+}
+
 /* How many dots a segment of `length` bytes is made of, if it is one or two, else 0. */
 static int dots(const char *segment, apr_size_t length)
 {

@@ -12,8 +12,10 @@
 #include "lti_crypto.h"
 #include "lti_keys.h"
 #include "lti_mailbox.h"
+#include "lti_meter.h"
 #include "lti_snapshot.h"
 #include "lti_surplus.h"
+#include "lti_visit.h"
 #include "mod_lti_store.h"
 
 APLOG_USE_MODULE(lti_sync);
@@ -22,10 +24,11 @@ APLOG_USE_MODULE(lti_sync);
 #define DEPLOYMENTS_MAX 8192
 #define ENDED_MAX 8192
 
-#define KICK_BYTES 64 /* a cache line of its own: every launch writes it */
+#define LINE 64       /* bytes of a cache line; memory that is shared begins behind a word of APR's */
+#define KICK_BYTES LINE /* of its own: every launch writes it */
 
 /* Counts up with every change of what lies in the kept segment or in the handles of its parts: a reload may bring a new module. */
-#define LAYOUT "1 " LTI_VERSION
+#define LAYOUT "4 " LTI_VERSION
 #define KEPT "lti_sync_segment"
 
 /* What the parent keeps from reload to reload, where no code of ours stays loaded: data only. All versions of the module understand the first two fields. */
@@ -35,6 +38,8 @@ typedef struct kept_t {
     unsigned char platforms[LTI_SHA256_SIZE]; /* names in their order */
     const lti_snapshot_t *snapshot;
     const lti_admission_t *admission;
+    const lti_meter_t *meter;
+    const lti_visit_ring_t *visits;
 } kept_t;
 
 #define KEPT_BYTES 256 /* for ever */
@@ -71,10 +76,10 @@ static apr_status_t describe(kept_t *fresh, const lti_server_config_t *conf, con
 static apr_status_t format(lti_runtime_t *runtime, const lti_server_config_t *conf, int platforms, apr_pool_t *p, lti_err_t *err)
 {
     apr_size_t key_bytes = lti_keycache_size(platforms), surplus_bytes = lti_surplus_size(LTI_SURPLUS_SLOTS);
-    apr_size_t mail_bytes = lti_mailbox_size(), admission_bytes = lti_admission_size(platforms, DEPLOYMENTS_MAX, ENDED_MAX);
+    apr_size_t visit_bytes = lti_visit_ring_size(), mail_bytes = lti_mailbox_size(), admission_bytes = lti_admission_size(platforms, DEPLOYMENTS_MAX, ENDED_MAX);
     apr_size_t roster_bytes = (apr_size_t)conf->shared_memory, bell_bytes = lti_bell_size((int)conf->event_waiters);
-    apr_size_t turn_bytes = mod_lti_store_turn_size();
-    apr_size_t all = KICK_BYTES + turn_bytes + bell_bytes + mail_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes;
+    apr_size_t turn_bytes = mod_lti_store_turn_size(), meter_bytes = lti_meter_size(platforms);
+    apr_size_t all = LINE + KICK_BYTES + meter_bytes + turn_bytes + bell_bytes + mail_bytes + visit_bytes + key_bytes + surplus_bytes + admission_bytes + roster_bytes;
     apr_shm_t *segment = NULL;
     char *at;
     apr_status_t rv = apr_shm_create(&segment, all, NULL, p);
@@ -84,16 +89,23 @@ static apr_status_t format(lti_runtime_t *runtime, const lti_server_config_t *co
                         "%" APR_INT64_T_FMT " bytes of shared memory are not to be had: lower LTISharedMemory",
                         conf->shared_memory);
     at = apr_shm_baseaddr_get(segment);
+    at += (LINE - (apr_uintptr_t)at % LINE) % LINE;
     runtime->kick = (volatile apr_uint32_t *)(void *)at;
     *runtime->kick = 0;
     at += KICK_BYTES;
+    rv = lti_meter_format(&runtime->meter, at, meter_bytes, platforms, p, err);
+    at += meter_bytes;
     runtime->turn = conf->db_is_sqlite ? mod_lti_store_turn_format(at) : NULL;
     at += turn_bytes;
-    rv = lti_bell_format(&runtime->bell, at, bell_bytes, (int)conf->event_waiters, p, err);
+    if (rv == APR_SUCCESS)
+        rv = lti_bell_format(&runtime->bell, at, bell_bytes, (int)conf->event_waiters, p, err);
     at += bell_bytes;
     if (rv == APR_SUCCESS)
         rv = lti_mailbox_format(&runtime->mailbox, at, mail_bytes, p, err);
     at += mail_bytes;
+    if (rv == APR_SUCCESS)
+        rv = lti_visit_ring_format(&runtime->visits, at, visit_bytes, p, err);
+    at += visit_bytes;
     if (rv == APR_SUCCESS)
         rv = lti_keycache_create(&runtime->keycache, at, key_bytes, platforms, p, err);
     at += key_bytes;
@@ -116,9 +128,12 @@ static void take_over(lti_runtime_t *runtime, const kept_t *fresh, const kept_t 
 
     if (kept->pool == NULL || memcmp(kept->database, fresh->database, sizeof(fresh->database)) != 0)
         return;
+    lti_visit_ring_copy(runtime->visits, kept->visits);
     left_out = lti_snapshot_copy(runtime->snapshot, kept->snapshot);
-    if (memcmp(kept->platforms, fresh->platforms, sizeof(fresh->platforms)) == 0)
+    if (memcmp(kept->platforms, fresh->platforms, sizeof(fresh->platforms)) == 0) {
         (void)lti_admission_copy(runtime->admission, kept->admission);
+        lti_meter_copy(runtime->meter, kept->meter);
+    }
     lti_snapshot_usage(runtime->snapshot, &usage);
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, runtime->server,
                  "LTI0631: %u courses with %" APR_UINT64_T_FMT
@@ -158,6 +173,8 @@ apr_status_t mod_lti_segment_make(lti_runtime_t *runtime, const lti_server_confi
     let_go(kept);
     fresh.snapshot = runtime->snapshot;
     fresh.admission = runtime->admission;
+    fresh.meter = runtime->meter;
+    fresh.visits = runtime->visits;
     *kept = fresh;
     tell_room(runtime, conf);
     return APR_SUCCESS;

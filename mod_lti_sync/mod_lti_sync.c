@@ -27,6 +27,7 @@
 #include "lti_crypto.h"
 #include "lti_http.h"
 #include "lti_keys.h"
+#include "mod_lti_admin.h"
 #include "mod_lti_config.h"
 #include "mod_lti_environment.h"
 #include "mod_lti_feed.h"
@@ -223,6 +224,7 @@ static int handler(request_rec *r)
         {"login", mod_lti_launch_login},   {"launch", mod_lti_launch_launch}, {"jwks", mod_lti_launch_jwks},
         {"logout", mod_lti_launch_logout}, {"roster", mod_lti_feed_roster},   {"sync", mod_lti_feed_sync},
         {"events", mod_lti_feed_events},   {"courses", mod_lti_feed_courses},
+        {"status", mod_lti_admin_status},  {"metrics", mod_lti_admin_metrics},
     };
     const char *name = mod_lti_identity_end_point(r);
     lti_err_t err;
@@ -264,4 +266,5 @@ static void register_hooks(apr_pool_t *p)
     mod_lti_environment_register(p);
     mod_lti_response_register(p);
     mod_lti_paths_register(p);
+    mod_lti_admin_register(p);
 }

@@ -13,7 +13,9 @@
 #include "lti_http.h"
 #include "lti_mailbox.h"
 #include "lti_refresh.h"
+#include "lti_visit.h"
 #include "mod_lti_store.h"
+#include "mod_lti_watch_log.h"
 
 APLOG_USE_MODULE(lti_sync);
 
@@ -23,6 +25,7 @@ APLOG_USE_MODULE(lti_sync);
 #define WAIT_FOR_LEAVING apr_time_from_sec(10)
 /* At a stop the parent complains after three seconds and kills after nine. */
 #define WAIT_IN_HURRY apr_time_from_msec(2500)
+#define VISITS_PAUSE apr_time_from_sec(1)
 #define MAIL_PAUSE apr_time_from_sec(1) /* what strangers can cause is written this often at the most */
 
 /* Of this process. The callback's baton lives in pconf; what it makes lives in `pool`, of the watch thread alone. */
@@ -38,6 +41,8 @@ typedef struct watch_t {
     lti_http_client_t *client;
     lti_refresh_t *engine;
     apr_time_t mail_taken_at;
+    lti_visit_t *visits; /* room for all that the ring holds */
+    apr_time_t visits_taken_at;
     int failed; /* the engine could not be made: said once */
 } watch_t;
 
@@ -62,108 +67,20 @@ static int kicked(void *baton)
 static int admits_private(void *baton, const lti_platform_t *platform, const char *url)
 {
     watch_t *watch = baton;
-    const char *host;
     apr_pool_t *p;
-    int i, admitted = 0;
+    int admitted;
 
     apr_pool_create(&p, watch->pool);
-    if (lti_platform_owns_host(platform, url, p))
-        admitted = 1;
-    host = lti_http_host(url, p);
-    for (i = 0; host != NULL && !admitted && watch->conf->service_hosts != NULL && i < watch->conf->service_hosts->nelts; i++)
-        admitted = strcmp(APR_ARRAY_IDX(watch->conf->service_hosts, i, const char *), host) == 0;
+    admitted = mod_lti_config_admits_private(watch->conf, platform, url, p);
     apr_pool_destroy(p);
     return admitted;
-}
-
-static void log_run(const watch_t *watch, const lti_event_t *event)
-{
-    server_rec *s = watch->runtime->server;
-    const lti_course_t *course = event->course;
-    const lti_applied_t *applied = event->applied;
-
-    if (event->kind == LTI_EVENT_RUN_FAILED) {
-        /* What an administrator wants so is no warning. */
-        ap_log_error(APLOG_MARK, event->err->code == LTI_E_DEPLOYMENT_WITHDRAWN ? APLOG_INFO : APLOG_WARNING, 0, s,
-                     "LTI0301: the roster of course %s (%s, context %s) was not refreshed: %s: %s. %s The old roster stays; next "
-                     "try in %" APR_TIME_T_FMT " s",
-                     course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name, event->err->text,
-                     lti_err_info(event->err->code)->admin, apr_time_sec(event->due_at - mod_lti_store_now()));
-    } else if (event->kind == LTI_EVENT_RUN_HELD) {
-        /* Said loudly once, not with each run that finds it so. */
-        ap_log_error(APLOG_MARK, course->state == LTI_ROSTER_HELD ? APLOG_INFO : APLOG_WARNING, 0, s,
-                     "LTI0302: %d people are missing from the roster of course %s (%s, context %s) and are kept: %s: %s. %s; "
-                     "joined %d, changed %d",
-                     event->missing, course->key, course->platform, course->context_id, lti_err_info(event->err->code)->name,
-                     event->err->text, lti_err_info(event->err->code)->admin, applied->joined, applied->changed);
-    } else if (applied != NULL) {
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
-                     "LTI0303: the roster of course %s (%s) was refreshed: %d pages, %d members, joined %d, changed %d, left %d, "
-                     "returned %d, %" APR_TIME_T_FMT " ms%s%s",
-                     course->key, course->platform, event->pages, event->members, applied->joined, applied->changed, applied->left,
-                     applied->returned, apr_time_as_msec(event->duration),
-                     event->err != NULL ? "; nobody was removed, since the second walk failed: " : "",
-                     event->err != NULL ? event->err->text : "");
-    }
-}
-
-/* Loudly while the roster moves, so that it is seen; not with each run that finds everything as it was. */
-static void log_remarks(const watch_t *watch, const lti_event_t *event)
-{
-    const lti_applied_t *applied = event->applied;
-    int moves = applied->joined + applied->changed + applied->left + applied->returned > 0;
-
-    ap_log_error(APLOG_MARK, moves ? APLOG_WARNING : APLOG_INFO, 0, watch->runtime->server,
-                 "LTI0570: the roster of course %s (%s, context %s) was taken, though it is odd: %s", event->course->key, event->course->platform,
-                 event->course->context_id, event->remarks);
 }
 
 static void on_event(void *baton, const lti_event_t *event)
 {
     const watch_t *watch = baton;
-    server_rec *s = watch->runtime->server;
 
-    switch (event->kind) {
-    case LTI_EVENT_RUN_DONE:
-    case LTI_EVENT_RUN_FAILED:
-    case LTI_EVENT_RUN_HELD:
-        log_run(watch, event);
-        if (event->remarks != NULL)
-            log_remarks(watch, event);
-        break;
-    case LTI_EVENT_SNAPSHOT_FULL:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "LTI0304: shared memory for rosters is full, requests ask the database instead: %s",
-                     event->err != NULL ? event->err->text : "raise LTISharedMemory");
-        break;
-    case LTI_EVENT_SNAPSHOT_FILLING:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "LTI0632: shared memory for rosters is filling up: %s", event->err->text);
-        break;
-    case LTI_EVENT_ADMISSION_FULL:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "LTI0310: shared memory has no place of their own for %s: requests of deployments that do not fit ask the database, and where single "
-                     "people's sessions were ended whole courses or platforms have to launch again. Delete rows of lti_deployment that nobody needs, and end "
-                     "the sessions of a course rather than those of all its people",
-                     event->err->text);
-        break;
-    case LTI_EVENT_SECRET_DIFFERS:
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     "LTI0311: %s uses another secret than this node (%s): sessions and launches that begin on one are refused by the other. Copy one "
-                     "LTISecretFile to all nodes and reload them",
-                     event->err->text, watch->runtime->node_name);
-        break;
-    case LTI_EVENT_STORE_DOWN:
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s,
-                     "LTI0305: the database does not answer, rosters are not refreshed until it does: %s. %s",
-                     event->err != NULL ? event->err->text : "no details", lti_err_info(LTI_E_STORE)->admin);
-        break;
-    case LTI_EVENT_PLATFORM_PAUSED:
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0530: platform %s; all of its courses wait until then, on all nodes", event->err->text);
-        break;
-    case LTI_EVENT_STORE_UP:
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s, "LTI0306: the database answers again");
-        break;
-    }
+    mod_lti_watch_log(watch->runtime, event);
 }
 
 /* --- the engine ------------------------------------------------------------------------------------------------------------- */
@@ -174,6 +91,14 @@ static const char *name_of_process(const watch_t *watch)
     const char *random = lti_crypto_random_text(12, watch->pool);
 
     return apr_psprintf(watch->pool, "%.160s:%" APR_PID_T_FMT ":%s", watch->runtime->node, getpid(), random != NULL ? random : "");
+}
+
+/* What decides, beside the platforms' own lines, whether they are reached. */
+static const char *ways(const lti_server_config_t *conf, apr_pool_t *p)
+{
+    const char *hosts = conf->service_hosts != NULL ? apr_array_pstrcat(p, conf->service_hosts, ' ') : "";
+
+    return apr_pstrcat(p, conf->proxy != NULL ? conf->proxy : "", "\n", conf->ca_file != NULL ? conf->ca_file : "", "\n", hosts, NULL);
 }
 
 static void configure(lti_refresh_options_t *options, watch_t *watch)
@@ -187,6 +112,7 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .admission = watch->runtime->admission,
         .bell = watch->runtime->bell,
         .keycache = watch->runtime->keycache,
+        .meter = watch->runtime->meter,
         .node_name = watch->runtime->node_name,
         .fingerprint = watch->runtime->fingerprint,
         .sealer = watch->runtime->token_sealer,
@@ -198,6 +124,7 @@ static void configure(lti_refresh_options_t *options, watch_t *watch)
         .on_event = on_event,
         .admits_private = admits_private,
         .baton = watch,
+        .ways = ways(conf, watch->pool),
         .node = name_of_process(watch),
         .named = conf->named_courses,
         .enabled = conf->sync,
@@ -267,6 +194,54 @@ static void take_mail(watch_t *watch)
     apr_pool_destroy(p);
 }
 
+static apr_status_t write_visits(watch_t *watch, int count, apr_pool_t *p, lti_err_t *err)
+{
+    apr_array_header_t *list = apr_array_make(p, count, sizeof(lti_db_visit_t));
+    mod_lti_store_t store;
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        const lti_visit_t *visit = &watch->visits[i];
+
+        APR_ARRAY_PUSH(list, lti_db_visit_t) = (lti_db_visit_t){.course_key = visit->course_key,
+                                                                .platform = visit->platform,
+                                                                .user_id = visit->user_id,
+                                                                .launched_at = visit->launched_at};
+    }
+    rv = mod_lti_store_open_to_write(&store, watch->runtime->turn, watch->conf->db_server, p, err);
+    if (rv != APR_SUCCESS)
+        return rv;
+    lti_db_hurry(store.db, stopping, watch);
+    rv = lti_db_visits_write(store.db, list, p, err);
+    lti_db_hurry(store.db, NULL, NULL);
+    mod_lti_store_close(&store);
+    return rv;
+}
+
+/* Who launched. What cannot be written is dropped: the person's next launch tells of it again. */
+static void take_visits(watch_t *watch)
+{
+    apr_time_t now = apr_time_now();
+    apr_pool_t *p;
+    lti_err_t err;
+    int count;
+
+    if (now - watch->visits_taken_at < VISITS_PAUSE && now >= watch->visits_taken_at)
+        return;
+    watch->visits_taken_at = now;
+    if (watch->visits == NULL)
+        watch->visits = apr_palloc(watch->pool, LTI_VISIT_PLACES * sizeof(*watch->visits));
+    count = lti_visit_take(watch->visits, LTI_VISIT_PLACES, watch->runtime->visits);
+    if (count == 0)
+        return;
+    apr_pool_create(&p, watch->pool);
+    if (write_visits(watch, count, p, &err) != APR_SUCCESS)
+        ap_log_error(APLOG_MARK, APLOG_INFO, err.status, watch->runtime->server,
+                     "LTI0720: %d launches are not told to the status page: %s", count, err.text);
+    apr_pool_destroy(p);
+}
+
 static apr_status_t callback(int state, void *data, apr_pool_t *p)
 {
     watch_t *watch = data;
@@ -284,6 +259,7 @@ static apr_status_t callback(int state, void *data, apr_pool_t *p)
         int busy = lti_refresh_turn(watch->engine, WAIT_FOR_NETWORK);
 
         take_mail(watch);
+        take_visits(watch);
         if (busy == 0)
             break;
     }

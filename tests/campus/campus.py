@@ -67,6 +67,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.campus.verbose:
             sys.stderr.write("campus: " + format % args + "\n")
 
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(self.campus.now() if timestamp is None else timestamp)
+
     def do_GET(self):
         self.serve(b"")
 

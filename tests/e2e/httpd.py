@@ -292,7 +292,8 @@ DocumentRoot {self.root}/htdocs
         wait_for(lambda: is_listening(self.port), "httpd to listen after the reload")
 
     def set_clock(self, seconds):
-        """The module's clock is so far ahead; only a module built with --enable-test-clock looks at it."""
+        """The module's clock is so far ahead; only a module built with --enable-test-clock looks at it. When hours pass at once rosters turn stale, which is said."""
+        self.allow_log("LTI0769|LTI0770")
         fresh = self.clock.with_suffix(".new")
         fresh.write_text(f"{seconds}\n")
         fresh.rename(self.clock)

@@ -11,6 +11,7 @@ import pytest
 from campus_forgery import encode, header, parts, raw_payload, with_stranger
 from campus_protocol import LTI, NRPS_CLAIM
 from client import Browser
+from httpd import wait_for
 
 @pytest.fixture(scope="module")
 def still(make_shared_stage):
@@ -18,9 +19,10 @@ def still(make_shared_stage):
     stage = make_shared_stage().configure(pace="LTISync Off")
     stage.httpd.allow_log(r"\] AH\d{5}: ")  # httpd's own opinion of such requests
     stage.start()
-    before = set(stage.httpd.children())
+    # The parent listens before its children have all their threads.
+    before = set(wait_for(stage.httpd.children, "children"))
     yield stage
-    assert before and before <= set(stage.httpd.children()), "a child died"
+    assert before <= set(stage.httpd.children()), "a child died"
 
 
 @pytest.fixture(autouse=True)

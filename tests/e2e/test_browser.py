@@ -20,8 +20,7 @@ FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-r
 WAIT = 20
 
 
-@pytest.fixture
-def chromium():
+def open_chromium():
     profile = tempfile.mkdtemp(prefix="lti-chromium-")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -35,6 +34,11 @@ def chromium():
     yield driver
     driver.quit()
     shutil.rmtree(profile, ignore_errors=True)
+
+
+@pytest.fixture
+def chromium():
+    yield from open_chromium()
 
 
 @pytest.fixture(params=["localhost", "127.0.0.1"])

@@ -165,7 +165,8 @@ def test_tables_that_were_lost_are_made_anew(stage):
     stage.httpd.allow_log(FAULTS)
     people = dropped_and_promoted(stage)
     tables = ("lti_context", "lti_sync", "lti_member", "lti_staging", "lti_nonce", "lti_launch", "lti_schema",
-              "lti_deployment", "lti_revocation", "lti_node", "lti_old_launch", "lti_event", "lti_token", "lti_pace", "lti_run")
+              "lti_deployment", "lti_revocation", "lti_node", "lti_old_launch", "lti_event", "lti_token", "lti_pace", "lti_run",
+              "lti_platform", "lti_visit", "lti_held")
     for table in tables:
         stage.httpd.store.execute(f"DROP TABLE {table}")
     wait_for(lambda: Browser().launch(stage.campus, "BIO1", "ada", check=False).launch.status == 303, "launches", 30, 0.5)

@@ -378,19 +378,23 @@ def test_disk_full(small_disk):
 
 
 def steps_after(version):
-    """(tables, columns) that the steps after that version made."""
-    tables, columns = [], []
+    """(tables, columns, indices) that the steps after that version made."""
+    tables, columns, indices = [], [], []
     for number in range(version + 1, NEWEST + 1):
         text = re.search(rf"version_{number}\[\] = \{{(.*?)^\}};", SCHEMA, re.M | re.S)[1].replace('"\n    "', "")
         tables += re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", text)
         columns += re.findall(r"ALTER TABLE (\w+) \{add_column\} (\w+)", text)
-    return tables, columns
+        indices += re.findall(r"CREATE INDEX \{unless_exists\} (\w+) ON (\w+)", text)
+    return tables, columns, indices
 
 
 def make_older(store, version):
     """What a release had that knew this version only."""
-    tables, columns = steps_after(version)
-    assert len(tables) >= 3 and len(columns) >= 5
+    tables, columns, indices = steps_after(version)
+    assert len(tables) >= 3 and len(columns) >= 5 and len(indices) >= 5
+    for index, table in indices:
+        if table not in tables:
+            store.execute(f"DROP INDEX {index} ON {table}" if KIND == "mysql" else f"DROP INDEX {index}")
     for table in tables:
         store.execute(f"DROP TABLE {table}")
     for table, column in columns:

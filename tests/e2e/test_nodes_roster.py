@@ -396,3 +396,21 @@ def test_a_node_whose_connections_hang(make_nodes, end):
         thread.join()
     assert nodes.launch("ada", at=hung).steps.app.status == 200
     assert nodes.active(other, key) == nodes.active(hung, key) == nodes.enrolled()
+
+
+def test_an_update_is_followed_on_any_node(make_nodes):
+    """Asked for on one node, done by whichever takes it, followed on both."""
+    nodes = make_nodes()
+    ada = nodes.launch("ada", at=0)
+    nodes.wait_current(ada)
+    nodes.campus.state.enrol("BIO1", "rosa")
+    for asks, tells in ((0, 1), (1, 0)):
+        nodes.at(asks)
+        location = ada.post(nodes.url + "/lti/sync").location
+        nodes.at(tells)
+
+        def applied():
+            found = ada.get(location).json()["request"]
+            return found["state"] == "applied" and found
+
+        assert wait_for(applied, "the end of the update")["members"] == 15

@@ -287,3 +287,30 @@ def test_with_off_launches_start_nothing(make_stage):
     assert walks(stage, course) == [] and stage.state(browser) == "pending"
     left = int(standing(stage, course)[2]) / 1e6 - time.time()
     assert 3000 < left < 3700, "it is on the schedule all the same"
+
+
+# --- another configuration -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_mended_configuration_is_tried_at_once(make_stage):
+    """The next try is an hour away; whoever mends the reason and reloads does not wait for it. A reload that changes nothing of the platform makes nothing due."""
+    stage = make_stage().configure(pace="LTISyncInterval 1h")
+    right = stage.httpd.platform
+    stage.httpd.platform = stage.httpd.platform_block(LTITokenEndpoint=stage.campus.token_url + "-wrong")
+    stage.httpd.allow_log("LTI0301")
+    stage.start()
+    course = stage.campus.state.course("BIO1")
+    ada = stage.launch("ada")
+    wait_for(lambda: stage.sync_status(ada)["failures"] > 0, "the first failure")
+    assert walks(stage, course) == []
+    stage.httpd.store.execute("UPDATE lti_sync SET due_at = due_at + 3600000000")
+    stage.httpd.graceful()
+    time.sleep(1.5)
+    assert stage.sync_status(ada)["failures"] == 1, "a reload alone is no reason to try"
+    stage.httpd.platform = right
+    stage.httpd.graceful()
+    stage.wait_roster(ada, timeout=10)
+    first = len(walks(stage, course))
+    stage.httpd.platform = right.replace("</LTIPlatform>", "    LTISectionClaim sections\n    LTISectionsFromRoster on\n</LTIPlatform>")
+    stage.httpd.graceful()
+    wait_for(lambda: len(walks(stage, course)) > first, "the roster to be asked for what is wanted of it now", 10)

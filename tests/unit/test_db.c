@@ -10,7 +10,7 @@ static void tables_are_created_once(void **state)
     world_t *w = *state;
 
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
-    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 7);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 8);
     launch(w, COURSE);
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
     assert_ok(lti_schema_ensure(w->b->db, w->pool, &w->err), w->err);
@@ -43,7 +43,7 @@ static void an_upgrade_that_was_cut_short_is_taken_again(void **state)
     launch(w, COURSE);
     raw(w->a, "UPDATE lti_schema SET value = 0 WHERE name = 'version'");
     assert_ok(lti_schema_ensure(w->a->db, w->pool, &w->err), w->err);
-    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 7);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 8);
     assert_string_equal(read_course(w)->title, "Biology");
 }
 
@@ -74,7 +74,7 @@ static void tables_of_version_1_are_upgraded_with_what_they_hold(void **state)
     for (i = 0; i < RACERS; i++)
         assert_ok(racers[i].rv, racers[i].err);
     assert_string_equal(read_course(w)->title, "Biology");
-    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 7);
+    assert_int_equal(ask_number(w->a, "SELECT value FROM lti_schema WHERE name = 'version'"), 8);
     assert_string_equal(read_member(w, "bob")->roles, TEACHER);
     assert_code(lti_db_nonce_redeem(w->a->db, "nonce", NOW + 60 * SECOND, w->pool, &w->err), w->err, LTI_E_NONCE_USED);
     assert_ok(lti_db_numbers(&numbers, w->a->db, w->pool, &w->err), w->err);

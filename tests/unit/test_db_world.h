@@ -104,7 +104,7 @@ static __attribute__((unused)) long long ask_number(conn_t *conn, const char *sq
 static void drop_tables(world_t *w)
 {
     static const char *const tables[] = {"schema", "context", "sync", "member", "staging", "nonce", "launch", "test",
-                                         "deployment", "revocation", "node", "old_launch", "event", "token", "pace", "run"};
+                                         "deployment", "revocation", "node", "old_launch", "event", "token", "pace", "run", "platform", "visit", "held"};
     conn_t *conn = connect_world(w, w->pool);
     size_t i;
 

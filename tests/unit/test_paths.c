@@ -362,6 +362,19 @@ static void test_only_our_own_origin_is_ours(void **state)
     assert_null(mod_lti_paths_own(&length, BASE "/app/x", none, *state));
 }
 
+static void test_pages_of_end_points_name_the_session(void **state)
+{
+    static const char *const named[] = {"session=" KEY, "a=b&session=" KEY, "session=" KEY "&since=4", "xsession=1&session=" KEY "&session=" OTHER};
+    static const char *const not_named[] = {"",       "session=", "session=" KEY "a", "Session=" KEY,     "a=session=" KEY, "session=%61" KEY,
+                                            "course=" KEY, "sessions=" KEY, "session",         "&&&", "session=0" KEY};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+        assert_string_equal(mod_lti_paths_named_session(named[i], *state), KEY);
+    for (i = 0; i < sizeof(not_named) / sizeof(not_named[0]); i++)
+        assert_null(mod_lti_paths_named_session(not_named[i], *state));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +388,7 @@ int main(void)
         POOL_TEST(test_cookies_of_the_application_are_of_one_course),
         POOL_TEST(test_cookies_of_applications_in_one_another),
         POOL_TEST(test_only_our_own_origin_is_ours),
+        POOL_TEST(test_pages_of_end_points_name_the_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,23 +44,13 @@ static void say_groups(world_t *world)
 /** A course that offers groups, not fetched yet. */
 static node_t *offered(world_t *world, lti_roster_names_t names)
 {
-    lti_course_t course = {.key = COURSE,
-                           .platform = "campus",
-                           .issuer = ORIGIN,
-                           .client_id = "tool-77",
-                           .deployment_id = "1",
-                           .context_id = "42",
-                           .nrps_url = ROSTER,
-                           .groups_url = GROUPS,
-                           .launched_at = world_clock};
-    lti_err_t err = {0};
     node_t *node;
 
     world->platform.roster_names = names;
     world->platform.section_claim = names == LTI_NAMES_RLID ? "sections" : NULL;
     node = begin_node(world, 0, MEMORY);
     lti_refresh_turn(node->engine, 0);
-    assert_ok(lti_db_course_launched(node->db, &course, world_clock, world->pool, &err), err);
+    launch_with_groups(node, COURSE, "campus", ROSTER, GROUPS);
     hush(world);
     grant(world, BOTH_SCOPES);
     return node;

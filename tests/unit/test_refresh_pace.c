@@ -80,6 +80,19 @@ static void share_tokens(node_t *node)
     create_engine(node);
 }
 
+static lti_meter_t *measure(node_t *node)
+{
+    char *block = apr_palloc(node->pool, lti_meter_size(1) + 64);
+    lti_meter_t *meter = NULL;
+    lti_err_t err = {0};
+
+    block += 63 - ((uintptr_t)block + 63) % 64;
+    assert_ok(lti_meter_format(&meter, block, lti_meter_size(1), 1, node->pool, &err), err);
+    node->options.meter = meter;
+    create_engine(node);
+    return meter;
+}
+
 /* --- places ------------------------------------------------------------------------------------------------------------- */
 
 static void a_platform_that_hangs_does_not_delay_another(void **state)
@@ -254,6 +267,41 @@ static void a_run_that_goes_on_stops_asking_and_has_not_failed(void **state)
     world_clock += SECONDS(130);
     settle(node);
     assert_string_equal(standing(node, "bob"), "active");
+}
+
+/* Each run once by the way in which it ended, one that was put off too; each answer once. */
+static void runs_and_what_they_fetch_are_counted(void **state)
+{
+    world_t *world = *state;
+    node_t *node = begin_with(world, "ann", NULL, NULL);
+    lti_meter_t *meter = measure(node);
+    lti_meter_histogram_t times;
+
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_DONE, LTI_OK);
+    assert_int_equal(lti_meter_runs(meter, 0, LTI_OK), 1);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_TOKEN, 0), 1);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_PAGE, 0), 1);
+    hush(world);
+    say(world, (answer_t){.url = ROSTER, .status = 500});
+    update_now(node);
+    only_event(node, LTI_EVENT_RUN_FAILED, LTI_E_HTTP_STATUS);
+    assert_int_equal(lti_meter_runs(meter, 0, LTI_E_HTTP_STATUS), 1);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_PAGE, 1), 1);
+    hush(world);
+    say(world, (answer_t){.url = course_url(world, "lms", 1), .status = 429, .retry_after = SECONDS(60)});
+    say(world, (answer_t){.url = ROSTER, .body = people(world, "ann bob"), .next = PAGE2});
+    launch(node, course_key(world, 1), "campus", course_url(world, "lms", 1));
+    sql(node, apr_psprintf(world->pool, "UPDATE lti_sync SET due_at = %" APR_TIME_T_FMT, world_clock));
+    next_second(node);
+    assert_string_equal(course_of(node, COURSE)->error_name, "rate-limited");
+    assert_int_equal(lti_meter_runs(meter, 0, LTI_E_RATE_LIMITED), 1);
+    assert_int_equal(lti_meter_runs(meter, 0, LTI_E_ROSTER_BUSY), 1);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_PAGE, 0), 2);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_PAGE, 1), 2);
+    assert_int_equal(lti_meter_fetches(meter, 0, LTI_METER_TOKEN, 1), 0);
+    lti_meter_histogram(&times, meter, LTI_METER_RUN_TIME);
+    assert_int_equal(times.count, 4);
 }
 
 /* SPEC N-48. */
@@ -610,6 +658,7 @@ int main(void)
         WORLD_TEST(a_refusal_pauses_all_courses_of_the_platform_on_all_nodes_and_no_other),
         WORLD_TEST(what_makes_a_pause_and_what_does_not),
         WORLD_TEST(a_run_that_goes_on_stops_asking_and_has_not_failed),
+        WORLD_TEST(runs_and_what_they_fetch_are_counted),
         WORLD_TEST(update_now_does_not_wait_for_the_end_of_a_pause),
         WORLD_TEST(two_nodes_ask_for_one_token),
         WORLD_TEST(a_node_waits_for_the_token_that_another_asks_for),

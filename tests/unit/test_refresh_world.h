@@ -75,7 +75,9 @@ typedef struct node_t {
     apr_dbd_t *handle;
     lti_snapshot_t *snapshot;
     void *block;
-    apr_array_header_t *events; /* of seen_event_t */
+    apr_array_header_t *events; /* of seen_event_t, but for */
+    int stale, stale_unnamed;   /* rosters that turned stale: time passes in many tests */
+    char stale_key[32];         /* the last one named */
     int stopping, kicked, store_away;
     int lent; /* connections out: never while the network is waited for */
 } node_t;
@@ -98,6 +100,9 @@ struct world_t {
 
 static apr_time_t world_clock;
 static apr_interval_time_t world_jump; /* the clock leaps by so much after the next token was given */
+static int world_dates;                  /* answers have a Date, */
+static apr_interval_time_t world_ahead;  /* by a clock that is so much ahead, */
+static apr_interval_time_t world_delay;  /* and come after so long */
 static lti_toolkeys_t *world_keys;
 static apr_pool_t *world_keys_pool;
 
@@ -253,6 +258,13 @@ static void fake_answer(world_t *world, transfer_t *transfer)
     lti_err_t err = {0};
     apr_status_t rv = APR_SUCCESS;
 
+    if (world_dates) {
+        char date[APR_RFC822_DATE_LEN];
+
+        apr_rfc822_date(date, world_clock + world_delay / 2 + world_ahead);
+        apr_table_set(headers, "Date", date);
+        world_clock += world_delay;
+    }
     if (answer->next != NULL)
         apr_table_add(headers, "Link", apr_psprintf(world->pool, "<%s>; rel=\"next\"", answer->next));
     if (answer->differences != NULL)
@@ -363,8 +375,18 @@ static int admits_private(void *baton, const lti_platform_t *platform, const cha
 static void on_event(void *baton, const lti_event_t *event)
 {
     node_t *node = baton;
-    seen_event_t *seen = apr_array_push(node->events);
+    seen_event_t *seen;
 
+    if (event->kind == LTI_EVENT_COURSES_STALE) {
+        node->stale_unnamed += event->members;
+        return;
+    }
+    if (event->kind == LTI_EVENT_COURSE_STALE) {
+        node->stale++;
+        apr_cpystrn(node->stale_key, event->course->key, sizeof(node->stale_key));
+        return;
+    }
+    seen = apr_array_push(node->events);
     memset(seen, 0, sizeof(*seen));
     seen->kind = event->kind;
     if (event->err != NULL) {
@@ -469,7 +491,8 @@ static int world_setup(void **state)
     world = apr_pcalloc(pool, sizeof(*world));
     world->pool = pool;
     world_clock = START;
-    world_jump = 0;
+    world_jump = world_ahead = world_delay = 0;
+    world_dates = 0;
     apr_cpystrn(world->path, "/tmp/lti-refresh-XXXXXX", sizeof(world->path));
     fd = mkstemp(world->path);
     if (fd < 0 || apr_dbd_get_driver(pool, "sqlite3", &world->driver) != APR_SUCCESS)
@@ -539,7 +562,7 @@ static int world_group_teardown(void **state)
  * ------------------------------------------------------------------------------------------------------ */
 
 /** Somebody launches the course: it exists from now on, and is due. */
-static void launch(node_t *node, const char *key, const char *platform, const char *nrps_url)
+static void launch_with_groups(node_t *node, const char *key, const char *platform, const char *nrps_url, const char *groups_url)
 {
     lti_course_t course = {
         .key = key,
@@ -551,11 +574,17 @@ static void launch(node_t *node, const char *key, const char *platform, const ch
         .label = "BIO 101",
         .title = "Biology",
         .nrps_url = nrps_url,
+        .groups_url = groups_url,
         .launched_at = world_clock,
     };
     lti_err_t err = {0};
 
     assert_ok(lti_db_course_launched(node->db, &course, world_clock, node->world->pool, &err), err);
+}
+
+static void launch(node_t *node, const char *key, const char *platform, const char *nrps_url)
+{
+    launch_with_groups(node, key, platform, nrps_url, NULL);
 }
 
 /** Turns until nothing is going on. */

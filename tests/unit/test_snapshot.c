@@ -357,6 +357,51 @@ static void long_lists_of_roles_are_cut_at_a_blank(void **state)
 
 /* --- publishing --------------------------------------------------------------------------------------------------- */
 
+static void active_people_are_counted_by_role(void **state)
+{
+    static const struct {
+        const char *id, *roles;
+        lti_member_status_t status;
+    } members[] = {
+        {"u1", INSTRUCTOR, LTI_MEMBER_ACTIVE}, {"u2", LEARNER, LTI_MEMBER_ACTIVE}, {"u3", LEARNER, LTI_MEMBER_ACTIVE},
+        {"u4", LEARNER, LTI_MEMBER_LEFT},      {"u5", "", LTI_MEMBER_ACTIVE},      {"u6", LEARNER, LTI_MEMBER_INACTIVE},
+    };
+    fixture_t f = prepare(MIB, *state);
+    lti_course_t course = course_of("course", 1), other = course_of("other", 0);
+    apr_uint32_t counts[LTI_SNAPSHOT_ROLES], sum = 0;
+    size_t i;
+
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, "course"), 0);
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, NULL), 0);
+    assert_ok(lti_snapshot_begin(f.writer, &course, 6, &f.err), f.err);
+    for (i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        lti_member_t member = member_of(members[i].id);
+
+        member.roles = members[i].roles;
+        member.status = members[i].status;
+        assert_ok(lti_snapshot_add(f.writer, &member, &f.err), f.err);
+    }
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, "course"), 0);
+    assert_ok(lti_snapshot_commit(f.writer, &f.err), f.err);
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, "course"), 1);
+    for (i = 0; i < LTI_SNAPSHOT_ROLES; i++)
+        sum += counts[i];
+    assert_int_equal(sum, 4);
+    assert_int_equal(counts[LTI_ROLE_LEARNER], 2);
+    assert_int_equal(counts[LTI_ROLE_INSTRUCTOR], 1);
+    assert_int_equal(counts[LTI_ROLE_NONE], 1);
+    assert_ok(lti_snapshot_validate(f.snapshot, &f.err), f.err);
+
+    /* The next roster is counted anew; a course without one has no counts. */
+    assert_ok(publish(&f, "course", 2, 500), f.err);
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, "course"), 1);
+    for (i = sum = 0; i < LTI_SNAPSHOT_ROLES; i++)
+        sum += counts[i];
+    assert_int_equal(sum, 500);
+    assert_ok(lti_snapshot_touch(f.writer, &other, &f.err), f.err);
+    assert_int_equal(lti_snapshot_roles(counts, f.snapshot, "other"), 0);
+}
+
 static void a_new_roster_replaces_the_old_one_and_gives_its_chunks_back(void **state)
 {
     fixture_t f = prepare(MIB, *state);
@@ -661,7 +706,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     fixture_t f = prepare(MIB, *state);
     lti_word_t *slot, *other, *head, *second, *index;
     lti_snapshot_member_t m;
-    damage_t rows[23];
+    damage_t rows[24];
     size_t count = 0, i;
     uint32_t place;
     char id[40];
@@ -691,6 +736,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     DAMAGE(second[CHUNK_LINK], lti_word_pair(lti_word_low(lti_word_get(&second[CHUNK_LINK])), 1));
     DAMAGE(head[HEAD_COUNTS], lti_word_get(&head[HEAD_COUNTS]) + 1);
     DAMAGE(head[HEAD_INDEX], lti_word_get(&head[HEAD_INDEX]) + 1);
+    DAMAGE(head[HEAD_ROLES], lti_word_get(&head[HEAD_ROLES]) + 1);
     DAMAGE(head[HEAD_WORDS], UINT64_MAX);
     DAMAGE(*index, 0);
     DAMAGE(*index, lti_word_get(index) ^ UINT64_C(1) << 40);
@@ -945,6 +991,7 @@ int main(void)
         POOL_TEST(rosters_of_all_sizes_hold_everybody),
         POOL_TEST(nothing_is_lost_where_chunks_end),
         POOL_TEST(long_lists_of_roles_are_cut_at_a_blank),
+        POOL_TEST(active_people_are_counted_by_role),
         POOL_TEST(a_new_roster_replaces_the_old_one_and_gives_its_chunks_back),
         POOL_TEST(touching_changes_the_standing_only),
         POOL_TEST(giving_up_keeps_the_old_roster_or_takes_it_out),

@@ -239,6 +239,27 @@ static void a_token_of_16_kib_is_the_longest(void **state)
     assert_code(put(tokens, 200, body, NOW, *state, &err), err, LTI_E_TOKEN_ANSWER);
 }
 
+static const char *granted(const lti_tokens_t *tokens)
+{
+    return lti_tokens_granted(tokens, &campus, "1", LTI_SCOPE_NRPS);
+}
+
+static void what_was_granted_is_what_the_platform_said(void **state)
+{
+    apr_pool_t *p = *state;
+    lti_tokens_t *tokens = lti_tokens_create(p);
+    lti_err_t err;
+
+    assert_null(granted(tokens));
+    assert_ok(put(tokens, 200, ANSWER(",\"scope\":\"a " LTI_SCOPE_NRPS " b\""), NOW, p, &err), err);
+    assert_string_equal(granted(tokens), "a " LTI_SCOPE_NRPS " b");
+    assert_ok(put(tokens, 200, ANSWER(""), NOW, p, &err), err);
+    assert_null(granted(tokens));
+    assert_ok(put(tokens, 200, ANSWER(",\"scope\":\"" LTI_SCOPE_NRPS "\""), NOW, p, &err), err);
+    assert_ok(lti_tokens_adopt(tokens, &campus, "1", LTI_SCOPE_NRPS, "another's", NOW + apr_time_from_sec(60), NULL, &err), err);
+    assert_null(granted(tokens));
+}
+
 /* SPEC T-06, T-08 */
 static void tokens_belong_to_platform_deployment_and_scope(void **state)
 {
@@ -320,6 +341,7 @@ int main(void)
         POOL_TEST(an_assertion_that_cannot_be_made_is_an_error),   POOL_TEST(usable_answers_are_taken),
         POOL_TEST(unusable_answers_are_refused_with_the_reason),   POOL_TEST(a_token_of_16_kib_is_the_longest),
         POOL_TEST(a_token_of_another_node_is_as_good_as_our_own),
+        POOL_TEST(what_was_granted_is_what_the_platform_said),
         POOL_TEST(tokens_belong_to_platform_deployment_and_scope), POOL_TEST(a_new_token_replaces_the_old_and_a_failure_leaves_it),
     };
 
