@@ -31,7 +31,8 @@ typedef struct lti_patient_t {
 } lti_patient_t;
 
 /**
- * Fills `*report`: { "platform": name, "steps": [ { "step": word, "title": "...", "result": "pass|fail|skip", "found": "...", "remedy": [ "..." ] } ], "passed": bool }. Steps in their order:
+ * Fills `*report`: { "platform": name, "course": key or null, "steps": [ { "step": word, "title": "...", "result": "pass|fail|skip", "found": "...", "state": word of lti_diagnosis or null, "remedy": [ "..." ] } ],
+ * "passed": bool }. What people are called stands nowhere in it. Steps in their order:
  * "key-set" (fetched, how many keys), "clock" (Date against ours), "token" (the platform accepts our key), "scope" (the roster scope is granted), "launch" (has a launch come, of which kind),
  * "deployment" (does one wait), "roster-service" (does the launch offer it), "roster" (first page: how many people). Never fails: what goes wrong is a step that does.
  */

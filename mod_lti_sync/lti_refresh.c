@@ -349,11 +349,13 @@ static void give_up(lti_refresh_t *engine, lti_run_t *run, const lti_err_t *why)
 {
     const lti_err_t *reason = run->state == LTI_RUN_BROKEN ? &run->err : why;
     lti_err_t ignored = {0};
-    lti_db_t *db = run->told_at != 0 ? borrow(engine, &ignored) : NULL;
+    lti_db_t *db = run->told_at != 0 || run->leased != NULL ? borrow(engine, &ignored) : NULL;
 
-    /* Whoever follows it shall not wait for its end. */
+    /* Nobody shall wait for its end, or for the token that it was to ask for. */
     if (db != NULL) {
-        lti_history_end(run, db, NULL, reason, engine->options.now(), engine->scratch);
+        lti_run_token_release(run, db, engine->scratch);
+        if (run->told_at != 0)
+            lti_history_end(run, db, NULL, reason, engine->options.now(), engine->scratch);
         give_back(engine, db);
     }
     tell_run(engine, run, LTI_EVENT_RUN_FAILED, NULL, reason, run->lease_until);

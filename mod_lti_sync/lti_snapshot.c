@@ -9,7 +9,6 @@
 #include "lti_snapshot_layout.h"
 
 #define TRIES 3
-#define AHEAD 16
 
 static uintptr_t align(uintptr_t address, uintptr_t boundary)
 {
@@ -112,6 +111,7 @@ void lti_slot_read(lti_slot_t *out, lti_word_t *slot, uint64_t sequence)
     out->state = lti_word_high(standing);
     out->head = lti_word_low(roster);
     out->places = lti_word_high(roster);
+    out->counts = lti_word_get(&copy[COPY_COUNTS]);
 }
 
 /* 0: nothing was published here yet. */
@@ -331,20 +331,6 @@ int lti_snapshot_roles(apr_uint32_t counts[LTI_SNAPSHOT_ROLES], const lti_snapsh
     return 0;
 }
 
-/* Heads lie all over the segment: each is asked for some slots before it is its turn. */
-static void prefetch_head(const lti_snapshot_t *snapshot, uint32_t number)
-{
-    lti_word_t *slot;
-    uint32_t head;
-
-    if (number >= snapshot->slot_count)
-        return;
-    slot = lti_slot_at(snapshot, number);
-    head = lti_word_low(lti_word_get(&lti_copy_at(slot, lti_word_get(&slot[SLOT_SEQUENCE]))[COPY_ROSTER]));
-    if (head < snapshot->chunk_count)
-        __builtin_prefetch((const void *)lti_chunk_at(snapshot, head));
-}
-
 void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *usage)
 {
     uint32_t i;
@@ -354,24 +340,21 @@ void lti_snapshot_usage(const lti_snapshot_t *snapshot, lti_snapshot_usage_t *us
     usage->chunks = snapshot->chunk_count;
     for (i = 0; i < snapshot->slot_count; i++) {
         lti_word_t *slot = lti_slot_at(snapshot, i);
-        uint64_t sequence = slot_enter(slot), counts = 0;
+        uint64_t sequence = slot_enter(slot);
         lti_slot_t read;
 
-        prefetch_head(snapshot, i + AHEAD);
         if (lti_word_get(&slot[SLOT_KEY]) == 0)
             continue;
         usage->slots_used++;
         if (sequence == 0)
             continue;
         lti_slot_read(&read, slot, sequence);
-        if (is_roster(snapshot, &read))
-            counts = lti_word_get(&lti_chunk_at(snapshot, read.head)[HEAD_COUNTS]);
         if (!slot_unchanged(slot, sequence))
             continue;
-        usage->members += lti_word_low(counts);
-        usage->chunks_used += lti_word_high(counts);
-        if (lti_word_high(counts) > usage->largest)
-            usage->largest = lti_word_high(counts);
+        usage->members += lti_word_low(read.counts);
+        usage->chunks_used += lti_word_high(read.counts);
+        if (lti_word_high(read.counts) > usage->largest)
+            usage->largest = lti_word_high(read.counts);
     }
 }
 
@@ -521,9 +504,11 @@ static apr_status_t check_slot(check_t *check)
     if (read.state > LTI_ROSTER_UNAVAILABLE)
         return damaged(check, "a state that does not exist", check->slot);
     if (read.head == HEAD_ABSENT || read.head == HEAD_UNKNOWN)
-        return APR_SUCCESS;
+        return read.counts == 0 ? APR_SUCCESS : damaged(check, "it counts people without a roster", check->slot);
     if (!is_roster(check->snapshot, &read))
         return damaged(check, "no such head chunk or index", check->slot);
+    if (read.counts != lti_word_get(&lti_chunk_at(check->snapshot, read.head)[HEAD_COUNTS]))
+        return damaged(check, "it has other counts than its head", check->slot);
     check->head = read.head;
     check->places = read.places;
     memset(check->roles, 0, sizeof(check->roles));

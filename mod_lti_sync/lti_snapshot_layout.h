@@ -8,8 +8,9 @@
  *   slots    two for each chunk (64 MiB: some 15,400 chunks, 30,800 slots, 7 of 8 may be taken), 128 bytes each, word by word:
  *              0 sequence           counts what was published here; 0: never given to a course
  *              1-2 course key       padded with zero bytes; written once, before the sequence leaves 0
- *              3-7 and 8-12         two copies of: version | succeeded_at | stale_at | active, state << 32 | head, places << 32
- *                                   (head chunk, places of the index); an even sequence names the first, an odd one the second
+ *              3-8 and 9-14         two copies of: version | succeeded_at | stale_at | active, state << 32 | head, places << 32
+ *                                   (head chunk, places of the index) | members, chunks << 32; an even sequence names the first, an
+ *                                   odd one the second
  *   chunk    word 0: next chunk of the roster | head chunk of the roster << 32
  *   head     word 1: members | chunks << 32; word 2: places of the index | role sets << 32; words 3 to 8: how many active members have which
  *              primary role, two in a word; then up to INDEX_INLINE places: the index itself; else the numbers of its chunks, two in a word
@@ -42,7 +43,7 @@ typedef _Atomic uint64_t lti_word_t;
 enum { HEADER_MAGIC, HEADER_BYTES, HEADER_SLOTS, HEADER_CHUNKS, HEADER_WORDS = 16 };
 
 enum { SLOT_SEQUENCE, SLOT_KEY, SLOT_COPIES = 3, SLOT_WORDS = 16 };
-enum { COPY_VERSION, COPY_SUCCEEDED, COPY_STALE, COPY_STANDING, COPY_ROSTER, COPY_WORDS };
+enum { COPY_VERSION, COPY_SUCCEEDED, COPY_STALE, COPY_STANDING, COPY_ROSTER, COPY_COUNTS, COPY_WORDS };
 #define SLOT_SIZE (SLOT_WORDS * WORD_SIZE)
 #define SLOTS_PER_CHUNK 2
 /* Seven of eight slots: beyond that, searching for a course that is not here would walk too far. */
@@ -93,6 +94,7 @@ typedef struct lti_slot_t {
     uint32_t state;
     uint32_t head;
     uint32_t places;
+    uint64_t counts; /* members, chunks << 32, as in the head; 0: no roster here */
 } lti_slot_t;
 
 /* Where reading has come to in the chain of chunks; `broken`: the chain led out of the segment. */

@@ -72,6 +72,7 @@ void lti_slot_publish(lti_word_t *slot, const lti_slot_t *next)
     lti_word_put(&copy[COPY_STALE], (uint64_t)next->stale_at);
     lti_word_put(&copy[COPY_STANDING], lti_word_pair(next->active, next->state));
     lti_word_put(&copy[COPY_ROSTER], lti_word_pair(next->head, next->places));
+    lti_word_put(&copy[COPY_COUNTS], next->counts);
     /* A slot keeps its key for ever: from the second time on this changes nothing. */
     lti_word_put(&slot[SLOT_KEY + 1], next->key[1]);
     lti_word_put(&slot[SLOT_KEY], next->key[0]);
@@ -83,6 +84,7 @@ static void empty_slot(lti_slot_t *slot)
 {
     slot->head = HEAD_UNKNOWN;
     slot->places = 0;
+    slot->counts = 0;
     slot->version = 0;
 }
 
@@ -477,7 +479,8 @@ apr_status_t lti_snapshot_commit(lti_snapshot_writer_t *writer, lti_err_t *err)
         return lti_fail(err, LTI_E_INTERNAL, APR_EINVAL, "no roster is being written, or it failed");
     if (writer->index_first != CHUNK_NONE)
         link_chunk(writer->tail, writer->index_first);
-    lti_word_put(&writer->head[HEAD_COUNTS], lti_word_pair(writer->members, writer->free_before - writer->free_count));
+    writer->next.counts = lti_word_pair(writer->members, writer->free_before - writer->free_count);
+    lti_word_put(&writer->head[HEAD_COUNTS], writer->next.counts);
     lti_word_put(&writer->head[HEAD_INDEX], lti_word_pair(writer->next.places, writer->role_set_count));
     for (i = 0; i < ROLE_WORDS; i++)
         lti_word_put(&writer->head[HEAD_ROLES + i], lti_word_pair(writer->roles[2 * i], writer->roles[2 * i + 1]));
@@ -530,6 +533,7 @@ apr_status_t lti_snapshot_touch(lti_snapshot_writer_t *writer, const lti_course_
          * new database) must not keep the old one's. */
         fill_slot(&next, course);
         next.head = course->version > 0 ? HEAD_UNKNOWN : HEAD_ABSENT;
+        next.counts = 0;
     }
     memcpy(next.key, key, sizeof(key));
     return replace(writer, &next) ? APR_SUCCESS : slots_full(writer, err);

@@ -19,6 +19,11 @@ from proxied import make_server  # noqa: E402
 from stage import Stage  # noqa: E402
 
 SYNC_EVERY = "30s"
+ADMIN = """<LocationMatch "^/lti/(status|metrics)$">
+    LTIAdmin On
+    Require local
+</LocationMatch>
+"""
 
 
 def port_or_another(wanted):
@@ -36,6 +41,7 @@ class DemoStage(Stage):
         self.campus.page_cap = 10  # so that rosters have pages
         self.httpd = Httpd(self.campus, tool_port)
         self.httpd.module_config = self.httpd.module_config.replace("LTISyncInterval 2s", f"LTISyncInterval {SYNC_EVERY}")
+        self.httpd.extra = ADMIN
         self.application = make_server(self.httpd.app_port, self.httpd.roster_url)
 
 
@@ -73,6 +79,9 @@ def show(stage):
     stage.campus.state.enrol("BIO1", "zoe", "learner")
     stage.sync_now(teacher)
     print("   (and is enrolled again)")
+    print("\n4. What an administrator sees at one look:")
+    told = Browser().get(stage.url("/lti/status?format=json&part=health")).json()["health"]
+    print(f"   {told['sentence']}")
 
 
 def main():
@@ -90,6 +99,7 @@ def main():
         campus, tool = f"http://localhost:{stage.campus.port}/", stage.httpd.base_url
         print(f"\nOpen   {campus}")
         print("       pick a course, and open the tool as one of its people; enrol, drop, change a role, and watch the application follow")
+        print(f"       {tool}/lti/status is the administrator's page: how rosters stand, what is wrong, and what to click to mend it")
         print(f"\n       on another machine: ssh -L {stage.campus.port}:localhost:{stage.campus.port} -L {stage.httpd.port}:localhost:{stage.httpd.port} root@THIS-MACHINE")
         print(f"       the tool is at {tool}, its configuration {stage.httpd.conf}")
         print(f"       its log {stage.httpd.error_log}; rosters are refreshed every {SYNC_EVERY}\n", flush=True)

@@ -106,6 +106,18 @@ static void a_good_launch_is_taken_in_full(void **state) /* SPEC appendix A */
     assert_int_equal(launch->token_expires_at, apr_time_from_sec(1760000300));
 }
 
+/* A launch goes by the name that its login was given. */
+static void the_name_comes_from_the_login(void **state)
+{
+    lti_expect_t named = expected;
+    lti_launch_t *launch = NULL;
+    lti_err_t err;
+
+    named.launch_id = "abcdefghijklm";
+    assert_ok(lti_claims_launch(&launch, patched(*state, NULL, NULL), &named, *state, &err), err);
+    assert_string_equal(launch->id, "abcdefghijklm");
+}
+
 typedef struct refusal_t {
     const char *rule, *name, *patch;
     lti_code_t code;
@@ -1086,6 +1098,7 @@ static void message_types_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        POOL_TEST(the_name_comes_from_the_login),
         POOL_TEST(a_good_launch_is_taken_in_full),
         POOL_TEST(each_broken_claim_has_its_code),
         POOL_TEST(what_is_no_launch_at_all_is_refused),

@@ -108,6 +108,8 @@ static void a_state_comes_back_as_it_was_made(void **state) /* SPEC A-08, A-09, 
     assert_string_equal(opened->deployment_id, "d-3");
     assert_int_equal(opened->created_at, NOW);
     assert_string_equal(opened->cookie_name, made->cookie_name);
+    assert_int_equal(strlen(made->launch_id), 13);
+    assert_string_equal(opened->launch_id, made->launch_id);
     assert_null(opened->cookie_value);
     /* Nothing of the record can be read in the text. */
     assert_null(strstr(text, made->nonce));
@@ -126,6 +128,7 @@ static void each_login_is_another(void **state)
     assert_string_not_equal(text_one, text_two);
     assert_string_not_equal(one->nonce, two->nonce);
     assert_string_not_equal(one->cookie_name, two->cookie_name);
+    assert_string_not_equal(one->launch_id, two->launch_id);
     assert_string_not_equal(one->cookie_value, two->cookie_value);
 }
 

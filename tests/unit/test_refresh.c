@@ -1075,6 +1075,21 @@ static void a_node_that_stops_leaves_its_course_to_the_next_at_once(void **state
     assert_string_equal(standing(b, "u5"), "unknown");
 }
 
+static apr_status_t count_open(void *baton, const lti_db_run_t *run)
+{
+    *(int *)baton += run->ended_at == 0;
+    return APR_SUCCESS;
+}
+
+static int open_runs(node_t *node)
+{
+    lti_err_t err = {0};
+    int count = 0;
+
+    assert_ok(lti_db_runs_each(node->db, COURSE, 10, count_open, &count, node->world->pool, &err), err);
+    return count;
+}
+
 static void a_node_that_slept_through_its_lease_writes_nothing(void **state)
 {
     world_t *world = *state;
@@ -1086,6 +1101,9 @@ static void a_node_that_slept_through_its_lease_writes_nothing(void **state)
     world_clock += apr_time_from_sec(1);
     while (asked(world, ROSTER) == 0)
         lti_refresh_turn(a->engine, 0);
+    world_clock += apr_time_from_sec(2);
+    lti_refresh_turn(a->engine, 0);
+    assert_int_equal(open_runs(a), 1);
     world_clock += MINUTES(3);
     roster_is(world, "ann bob", NULL, NULL);
     settle(b);
@@ -1094,6 +1112,7 @@ static void a_node_that_slept_through_its_lease_writes_nothing(void **state)
     world->transfers->answer->body = people(world, "zoe");
     settle(a);
     only_event(a, LTI_EVENT_RUN_FAILED, LTI_E_LEASE_LOST);
+    assert_int_equal(open_runs(a), 0); /* whoever follows it is told its end */
     assert_string_equal(standing(a, "zoe"), "unknown");
     assert_string_equal(standing(a, "ann"), "active");
     assert_int_equal(course_of(a, COURSE)->state, LTI_ROSTER_CURRENT);

@@ -706,7 +706,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     fixture_t f = prepare(MIB, *state);
     lti_word_t *slot, *other, *head, *second, *index;
     lti_snapshot_member_t m;
-    damage_t rows[24];
+    damage_t rows[25];
     size_t count = 0, i;
     uint32_t place;
     char id[40];
@@ -730,6 +730,7 @@ static void validation_finds_damage_and_lookups_survive_it(void **state)
     DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_get(&copy_of(slot)[COPY_ROSTER]) & UINT32_MAX);
     DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_pair(lti_word_low(lti_word_get(&copy_of(slot)[COPY_ROSTER])), INDEX_MAX));
     DAMAGE(copy_of(slot)[COPY_ROSTER], lti_word_get(&copy_of(other)[COPY_ROSTER]));
+    DAMAGE(copy_of(slot)[COPY_COUNTS], 0);
     DAMAGE(head[CHUNK_LINK], lti_word_pair(CHUNK_NONE - 5, 0));
     DAMAGE(head[CHUNK_LINK], lti_word_pair(CHUNK_NONE, lti_word_high(lti_word_get(&head[CHUNK_LINK]))));
     DAMAGE(second[CHUNK_LINK], lti_word_pair(lti_word_low(lti_word_get(&copy_of(slot)[COPY_ROSTER])), 0));
