@@ -10,9 +10,17 @@
 /* As LTI_ROSTER_STATE has it: a roster that exists, and whose time is over. */
 #define IS_STALE "(s.state IN (2, 3, 4) AND s.stale_at > 0 AND s.stale_at <= %lld)"
 
-#define SELECT_STANDING                                                                                                            \
-    "SELECT " LTI_DB_COURSE_COLUMNS ", s.suspect, s.held_missing, s.held_since, s.held_accepted FROM lti_context c JOIN lti_sync " \
-    "s ON s.course_key = c.course_key "
+#define STANDING_COLUMNS "SELECT " LTI_DB_COURSE_COLUMNS ", s.suspect, s.held_missing, s.held_since, s.held_accepted FROM "
+#define SELECT_STANDING STANDING_COLUMNS "lti_context c JOIN lti_sync s ON s.course_key = c.course_key "
+
+/* A page of all courses: those before it are passed over in an index alone. */
+#define PAGE_BY(table, order, order_of_join)                                                                             \
+    STANDING_COLUMNS "(SELECT course_key FROM " table " ORDER BY " order " LIMIT %lld OFFSET %lld) o "                   \
+                     "JOIN lti_context c ON c.course_key = o.course_key JOIN lti_sync s ON s.course_key = o.course_key " \
+                     "ORDER BY " order_of_join
+
+/* A page of those that are asked for. */
+#define ASKED_BY(order) SELECT_STANDING WHERE_ASKED "ORDER BY " order " LIMIT %lld OFFSET %lld"
 
 /* Courses of all platforms (1), or of these: LTI_DB_SHOWN_MAX of them. Within an OR no database looks for them in an index, which would cost the order. */
 #define SHOWN "(%lld = 1 OR c.platform IN (%s, %s, %s, %s, %s, %s, %s, %s)) "
@@ -280,23 +288,32 @@ static int ask(asked_t *asked, const lti_db_search_t *search, apr_pool_t *p)
     return 1;
 }
 
+/* Forth and back. */
+static const char *const all_by[][2] = {
+    [LTI_DB_BY_NAME] = {PAGE_BY("lti_context", "sort_name, course_key", "c.sort_name, c.course_key"),
+                        PAGE_BY("lti_context", "sort_name DESC, course_key DESC", "c.sort_name DESC, c.course_key DESC")},
+    [LTI_DB_BY_PEOPLE] = {PAGE_BY("lti_sync", "active DESC, course_key DESC", "s.active DESC, s.course_key DESC"),
+                          PAGE_BY("lti_sync", "active, course_key", "s.active, s.course_key")},
+    [LTI_DB_BY_SUCCESS] = {PAGE_BY("lti_sync", "succeeded_at, course_key", "s.succeeded_at, s.course_key"),
+                           PAGE_BY("lti_sync", "succeeded_at DESC, course_key DESC", "s.succeeded_at DESC, s.course_key DESC")},
+    [LTI_DB_BY_NEXT] = {PAGE_BY("lti_sync", "due_at, course_key", "s.due_at, s.course_key"),
+                        PAGE_BY("lti_sync", "due_at DESC, course_key DESC", "s.due_at DESC, s.course_key DESC")},
+    [LTI_DB_BY_FAILURES] = {PAGE_BY("lti_sync", "failures DESC, course_key DESC", "s.failures DESC, s.course_key DESC"),
+                            PAGE_BY("lti_sync", "failures, course_key", "s.failures, s.course_key")},
+};
+static const char *const asked_by[][2] = {
+    [LTI_DB_BY_NAME] = {ASKED_BY("c.sort_name, c.course_key"), ASKED_BY("c.sort_name DESC, c.course_key DESC")},
+    [LTI_DB_BY_PEOPLE] = {ASKED_BY("s.active DESC, s.course_key DESC"), ASKED_BY("s.active, s.course_key")},
+    [LTI_DB_BY_SUCCESS] = {ASKED_BY("s.succeeded_at, s.course_key"), ASKED_BY("s.succeeded_at DESC, s.course_key DESC")},
+    [LTI_DB_BY_NEXT] = {ASKED_BY("s.due_at, s.course_key"), ASKED_BY("s.due_at DESC, s.course_key DESC")},
+    [LTI_DB_BY_FAILURES] = {ASKED_BY("s.failures DESC, s.course_key DESC"), ASKED_BY("s.failures, s.course_key")},
+};
+
 apr_status_t lti_db_courses_find(apr_array_header_t **standings, apr_int64_t *total, lti_db_t *db, const lti_db_search_t *search,
                                  apr_time_t now, apr_pool_t *p, lti_err_t *err)
 {
     static const char count[] = "SELECT COUNT(*) FROM lti_context c JOIN lti_sync s ON s.course_key = c.course_key " WHERE_ASKED;
     static const char count_shown[] = "SELECT COUNT(*) FROM lti_context c WHERE " SHOWN;
-    static const char *const orders[][2] = {
-        {SELECT_STANDING WHERE_ASKED "ORDER BY c.sort_name, c.course_key LIMIT %lld OFFSET %lld",
-         SELECT_STANDING WHERE_ASKED "ORDER BY c.sort_name DESC, c.course_key DESC LIMIT %lld OFFSET %lld"},
-        {SELECT_STANDING WHERE_ASKED "ORDER BY s.active DESC, s.course_key DESC LIMIT %lld OFFSET %lld",
-         SELECT_STANDING WHERE_ASKED "ORDER BY s.active, s.course_key LIMIT %lld OFFSET %lld"},
-        {SELECT_STANDING WHERE_ASKED "ORDER BY s.succeeded_at, s.course_key LIMIT %lld OFFSET %lld",
-         SELECT_STANDING WHERE_ASKED "ORDER BY s.succeeded_at DESC, s.course_key DESC LIMIT %lld OFFSET %lld"},
-        {SELECT_STANDING WHERE_ASKED "ORDER BY s.due_at LIMIT %lld OFFSET %lld",
-         SELECT_STANDING WHERE_ASKED "ORDER BY s.due_at DESC LIMIT %lld OFFSET %lld"},
-        {SELECT_STANDING WHERE_ASKED "ORDER BY s.failures DESC, s.course_key DESC LIMIT %lld OFFSET %lld",
-         SELECT_STANDING WHERE_ASKED "ORDER BY s.failures, s.course_key LIMIT %lld OFFSET %lld"},
-    };
     asked_t asked = {.state = search->state, .time = now};
     apr_int64_t limit = search->limit, offset = search->offset;
     const char *only;
@@ -318,10 +335,12 @@ apr_status_t lti_db_courses_find(apr_array_header_t **standings, apr_int64_t *to
         rv = count_one(total, db, count_shown, (lti_db_args_t){asked.values + SHOWN_AT, SHOWN_WIDTH}, p, err);
     if (rv != APR_SUCCESS)
         return rv;
+    if (asked.all && asked.text[0] == '\0' && search->state < 0)
+        return read_standings(*standings, db, all_by[search->order][search->backwards != 0], LTI_DB_ARGS(&limit, &offset), p, err);
     asked.values[ASKED] = &limit;
     asked.values[ASKED + 1] = &offset;
     args.count += 2;
-    return read_standings(*standings, db, orders[search->order][search->backwards != 0], args, p, err);
+    return read_standings(*standings, db, asked_by[search->order][search->backwards != 0], args, p, err);
 }
 
 apr_status_t lti_db_events_newest(apr_array_header_t **events, lti_db_t *db, const char *course_key, int max, apr_pool_t *p,

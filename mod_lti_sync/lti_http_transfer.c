@@ -12,6 +12,8 @@
 #include <apr_strings.h>
 
 #define DISCARD_MAX (64 * 1024)  /* of an error page; then its end is not waited for */
+#define ASSERTION_FIELD "client_assertion="
+#define SECRET_MIN 8 /* bytes that are no accident */
 #define HEADERS_MAX (256 * 1024) /* bytes of all response headers */
 #define RETRY_AFTER_MAX 3600     /* seconds (SPEC 6.6) */
 #define DEFAULT_STALL 30
@@ -508,11 +510,40 @@ static void trim_excerpt(transfer_t *transfer)
         transfer->excerpt[cut - 1] = '\0';
 }
 
+/* Its whole, or the beginning of it: an excerpt may end there. */
+static void hide(char *text, const char *secret, apr_size_t length)
+{
+    while (length >= SECRET_MIN && *text != '\0') {
+        apr_size_t same = 0;
+
+        while (same < length && text[same] == secret[same])
+            same++;
+        if (same >= SECRET_MIN)
+            memset(text, '*', same);
+        text += same >= SECRET_MIN ? same : 1;
+    }
+}
+
+/* Pages of error, of proxies above all, repeat what they were asked with. An excerpt goes to logs, the database and pages. */
+static void hide_secrets(transfer_t *transfer)
+{
+    const char *bearer = transfer->request.bearer, *body = transfer->request.body;
+    const char *assertion = body != NULL ? strstr(body, ASSERTION_FIELD) : NULL;
+
+    if (bearer != NULL)
+        hide(transfer->excerpt, bearer, strlen(bearer));
+    if (assertion != NULL) {
+        assertion += sizeof(ASSERTION_FIELD) - 1;
+        hide(transfer->excerpt, assertion, strcspn(assertion, "&"));
+    }
+}
+
 void lti_http_transfer_end(transfer_t *transfer, apr_status_t rv)
 {
     curl_slist_free_all(transfer->request_headers);
     complete_response(transfer);
     trim_excerpt(transfer);
+    hide_secrets(transfer);
     if (rv == APR_SUCCESS)
         memset(&transfer->err, 0, sizeof(transfer->err));
     transfer->on_done(transfer->baton, rv, &transfer->response, transfer->excerpt, &transfer->err);

@@ -85,6 +85,25 @@ static int print_help(const char *name)
     return CTL_OK;
 }
 
+/* Options that every command takes; the others stand in the usage of those that take them. */
+static int takes(const ctl_command_t *command, const char *option)
+{
+    static const char *const common[] = {"url", "user", "password-file", "cacert", "json", "help"};
+    const char *at = command->usage;
+    size_t i, length = strlen(option);
+
+    for (i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+        if (strcmp(option, common[i]) == 0)
+            return 1;
+    }
+    while ((at = strstr(at, "--")) != NULL) {
+        at += 2;
+        if (strncmp(at, option, length) == 0 && strchr(" ]", at[length]) != NULL)
+            return 1;
+    }
+    return 0;
+}
+
 /* --- options ------------------------------------------------------------------------------------------------------------------ */
 
 /** An option: a switch, or one that takes a value. */
@@ -92,6 +111,7 @@ typedef struct option_t {
     const char *name;
     int *flag;
     const char **value;
+    int given;
 } option_t;
 
 static char *read_first_line(const char *path, apr_pool_t *p)
@@ -100,7 +120,8 @@ static char *read_first_line(const char *path, apr_pool_t *p)
     FILE *file = fopen(path, "r");
     char *text = NULL;
 
-    if (file != NULL && fgets(line, sizeof(line), file) != NULL)
+    /* One that does not fit would be sent without its end. */
+    if (file != NULL && fgets(line, sizeof(line), file) != NULL && strlen(line) < sizeof(line) - 1)
         text = apr_pstrmemdup(p, line, strcspn(line, "\r\n"));
     if (file != NULL)
         fclose(file);
@@ -126,20 +147,23 @@ static const char *ask_password(apr_pool_t *p)
 }
 
 /* 1: taken, and `*at` stands on what comes behind; 0: no option; -1: a wrong one, said. */
-static int take_option(const option_t *options, int argc, const char *const *argv, int *at)
+static int take_option(option_t *options, int argc, const char *const *argv, int *at)
 {
     const char *word = argv[*at];
-    const option_t *option;
+    option_t *option;
 
-    if (strncmp(word, "--", 2) != 0)
+    if (word[0] != '-' || word[1] == '\0')
         return 0;
+    if (strcmp(word, "-h") == 0)
+        word = "--help";
     for (option = options; option->name != NULL; option++) {
         size_t length = strlen(option->name);
 
-        if (strncmp(word + 2, option->name, length) != 0 ||
+        if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, option->name, length) != 0 ||
             (word[length + 2] != '\0' && (word[length + 2] != '=' || option->value == NULL)))
             continue;
         ++*at;
+        option->given = 1;
         if (option->flag != NULL)
             *option->flag = 1;
         else if (word[length + 2] == '=')
@@ -153,32 +177,52 @@ static int take_option(const option_t *options, int argc, const char *const *arg
     return ctl_fail(-1, "there is no option %s; ltictl help lists what there is", word);
 }
 
+static int get_password(ctl_t *ctl, const char *file)
+{
+    if (file != NULL && ctl->user == NULL)
+        return ctl_fail(CTL_USAGE, "--password-file is of no use without --user NAME");
+    if (file != NULL && (ctl->password = read_first_line(file, ctl->pool)) == NULL)
+        return ctl_fail(CTL_USAGE, "the password cannot be read from %s", file);
+    if (ctl->user != NULL && ctl->password == NULL && (ctl->password = ask_password(ctl->pool)) == NULL)
+        return ctl_fail(CTL_USAGE, "there is no terminal to ask for a password: add --password-file FILE");
+    return CTL_OK;
+}
+
 static int read_command_line(const ctl_command_t **command, int *help, ctl_t *ctl, int argc, const char *const *argv)
 {
     const char *password_file = NULL, *name = NULL;
-    const option_t options[] = {
-        {"url", NULL, &ctl->url},
-        {"user", NULL, &ctl->user},
-        {"password-file", NULL, &password_file},
-        {"cacert", NULL, &ctl->ca_file},
-        {"json", &ctl->json, NULL},
-        {"yes", &ctl->yes, NULL},
-        {"wait", &ctl->wait, NULL},
-        {"csv", &ctl->csv, NULL},
-        {"raw", &ctl->raw, NULL},
-        {"search", NULL, &ctl->search},
-        {"state", NULL, &ctl->state},
-        {"platform", NULL, &ctl->platform},
-        {"order", NULL, &ctl->order},
-        {"person", NULL, &ctl->person},
-        {"help", help, NULL},
-        {NULL, NULL, NULL},
+    option_t options[] = {
+        {"url", NULL, &ctl->url, 0},
+        {"user", NULL, &ctl->user, 0},
+        {"password-file", NULL, &password_file, 0},
+        {"cacert", NULL, &ctl->ca_file, 0},
+        {"json", &ctl->json, NULL, 0},
+        {"yes", &ctl->yes, NULL, 0},
+        {"wait", &ctl->wait, NULL, 0},
+        {"csv", &ctl->csv, NULL, 0},
+        {"raw", &ctl->raw, NULL, 0},
+        {"search", NULL, &ctl->search, 0},
+        {"state", NULL, &ctl->state, 0},
+        {"platform", NULL, &ctl->platform, 0},
+        {"order", NULL, &ctl->order, 0},
+        {"person", NULL, &ctl->person, 0},
+        {"help", help, NULL, 0},
+        {NULL, NULL, NULL, 0},
     };
-    int at = 1;
+    const option_t *option;
+    int at = 1, only_words = 0;
 
     ctl->words = apr_pcalloc(ctl->pool, (apr_size_t)argc * sizeof(char *));
     while (at < argc) {
-        int taken = take_option(options, argc, argv, &at);
+        int taken;
+
+        /* A course may be called like an option. */
+        if (!only_words && strcmp(argv[at], "--") == 0) {
+            only_words = 1;
+            at++;
+            continue;
+        }
+        taken = only_words ? 0 : take_option(options, argc, argv, &at);
 
         if (taken < 0)
             return CTL_USAGE;
@@ -202,11 +246,12 @@ static int read_command_line(const ctl_command_t **command, int *help, ctl_t *ct
         return ctl_fail(CTL_USAGE, "there is no command %s; ltictl help lists them", name);
     if (ctl->count < (*command)->least || ctl->count > (*command)->most)
         return ctl_fail(CTL_USAGE, "usage: ltictl %s %s", (*command)->name, (*command)->usage);
-    if (password_file != NULL && (ctl->password = read_first_line(password_file, ctl->pool)) == NULL)
-        return ctl_fail(CTL_USAGE, "the password cannot be read from %s", password_file);
-    if (ctl->user != NULL && ctl->password == NULL && (ctl->password = ask_password(ctl->pool)) == NULL)
-        return ctl_fail(CTL_USAGE, "there is no terminal to ask for a password: write --password-file FILE");
-    return CTL_OK;
+    for (option = options; option->name != NULL; option++) {
+        if (option->given && !takes(*command, option->name))
+            return ctl_fail(CTL_USAGE, "%s takes no --%s; usage: ltictl %s %s", (*command)->name, option->name, (*command)->name,
+                            (*command)->usage);
+    }
+    return get_password(ctl, password_file);
 }
 
 static void look_at_terminal(ctl_t *ctl)
@@ -238,7 +283,7 @@ int main(int argc, const char *const *argv)
         code = command->run(&ctl);
     apr_pool_destroy(ctl.pool);
     curl_global_cleanup();
-    if (fflush(stdout) != 0 && code == CTL_OK)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == CTL_OK)
         code = ctl_fail(CTL_FAILED, "the output cannot be written");
     return code;
 }

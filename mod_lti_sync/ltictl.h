@@ -29,7 +29,7 @@ typedef struct ctl_t {
     int colours;
     const char **words; /* behind the command's name */
     int count;
-    char *token; /* of actions; NULL: not asked for yet */
+    char *token; /* of actions, as the last answer had it; NULL: none came yet */
 } ctl_t;
 
 typedef struct ctl_command_t {
@@ -45,8 +45,8 @@ int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2,
 
 /* --- asking (ltictl_http.c): CTL_OK and an object owned by the pool, or the exit status after saying why ----------------------------------------------------- */
 
-/** Pairs name, value up to NULL; a value of NULL leaves the pair out. format=json is added. */
-int ctl_get(json_t **answer, ctl_t *ctl, ...) __attribute__((sentinel));
+/** Pairs name, value up to NULL; a value of NULL leaves the pair out. format=json is added. Without the member `wanted` it is no answer of the status end point. */
+int ctl_get(json_t **answer, ctl_t *ctl, const char *wanted, ...) __attribute__((sentinel));
 /** The same address again: what the Location of an action named. */
 int ctl_follow(json_t **answer, ctl_t *ctl, const char *location);
 /** An action; the token is fetched first. `*location` (may be NULL) is where it can be followed, NULL if nowhere. */
@@ -66,7 +66,7 @@ const char *ctl_cut(const char *text, int width, apr_pool_t *p);
 
 typedef struct ctl_table_t {
     apr_pool_t *pool;
-    const char *const *headings; /* one that begins with '>' is of numbers */
+    const char *const *headings; /* one that begins with '>' is of numbers, one with '!' is never cut */
     int columns;
     apr_array_header_t *cells; /* of const char *, cleaned */
 } ctl_table_t;

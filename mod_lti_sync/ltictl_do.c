@@ -87,7 +87,7 @@ int ctl_sync(ctl_t *ctl)
     if (ctl->json)
         ctl_print_json(answer);
     else
-        printf("asked for; ltictl sync %s --wait shows how it goes\n", key);
+        printf("asked for; ltictl course %s tells how it went\n", key);
     return CTL_OK;
 }
 
@@ -118,7 +118,7 @@ int ctl_doctor(ctl_t *ctl)
     const json_t *step;
     json_t *report = NULL;
     size_t i;
-    int code = ctl_get(&report, ctl, "doctor", ctl->words[0], NULL);
+    int code = ctl_get(&report, ctl, "steps", "doctor", ctl->words[0], NULL);
 
     if (code != CTL_OK)
         return code;
@@ -131,19 +131,19 @@ int ctl_doctor(ctl_t *ctl)
 
 /* --- what takes something away ------------------------------------------------------------------------------------------------------ */
 
-/* 1: yes. Who is no terminal has to say --yes. */
-static int is_sure(const ctl_t *ctl, const char *question)
+/* CTL_OK: yes. Who is no terminal has to say --yes. */
+static int make_sure(const ctl_t *ctl, const char *question)
 {
     char line[16] = "";
 
     if (ctl->yes)
-        return 1;
-    if (!isatty(STDIN_FILENO)) {
-        ctl_fail(CTL_USAGE, "nobody can be asked here: add --yes");
-        return 0;
-    }
+        return CTL_OK;
+    if (!isatty(STDIN_FILENO))
+        return ctl_fail(CTL_USAGE, "nobody can be asked here: add --yes");
     fprintf(stderr, "%s [y/N] ", question);
-    return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
+    if (fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
+        return CTL_OK;
+    return ctl_fail(CTL_FAILED, "nothing was done");
 }
 
 static int done(const json_t *answer, const char *sentence, const ctl_t *ctl)
@@ -180,7 +180,7 @@ int ctl_accept(ctl_t *ctl)
     int code = ctl_course(&key, ctl, ctl->words[0]);
 
     if (code == CTL_OK)
-        code = ctl_get(&course, ctl, "course", key, NULL);
+        code = ctl_get(&course, ctl, "course", "course", key, NULL);
     if (code != CTL_OK)
         return code;
     held = json_object_get(course, "held");
@@ -188,8 +188,8 @@ int ctl_accept(ctl_t *ctl)
         return ctl_fail(CTL_FAILED, "nothing is held in course %s", key);
     if (!ctl->json)
         print_held(course, ctl);
-    if (!is_sure(ctl, "Remove them?"))
-        return CTL_FAILED;
+    if ((code = make_sure(ctl, "Remove them?")) != CTL_OK)
+        return code;
     code = ctl_post(&answer, NULL, ctl, "action", "accept", "course", key, "missing", ctl_number(held, "missing", ctl->pool), NULL);
     return code == CTL_OK ? done(answer, "accepted: they go with the next update, which is on its way", ctl) : code;
 }
@@ -200,10 +200,12 @@ int ctl_end_sessions(ctl_t *ctl)
     json_t *answer = NULL;
     int code = ctl_course(&key, ctl, ctl->words[0]);
 
+    if (code == CTL_OK)
+        code = make_sure(ctl, ctl->person != NULL ? apr_psprintf(ctl->pool, "End all sessions of the person %s in course %s?",
+                                                                 ctl_clean(ctl->person, ctl->pool), key)
+                                                  : apr_psprintf(ctl->pool, "End all sessions of course %s?", key));
     if (code != CTL_OK)
         return code;
-    if (!is_sure(ctl, ctl->person != NULL ? "End all sessions of this person in this course?" : "End all sessions of this course?"))
-        return CTL_FAILED;
     code = ctl_post(&answer, NULL, ctl, "action", "end-sessions", "course", key, "user", ctl->person, NULL);
     return code == CTL_OK ? done(answer, "ended, on all nodes within two seconds", ctl) : code;
 }
@@ -227,12 +229,12 @@ static void add_deployments(ctl_table_t *table, const json_t *platform, const ct
 
 static int show_deployments(ctl_t *ctl)
 {
-    static const char *const headings[] = {"platform", "deployment", "status", "last seen", "seen in"};
+    static const char *const headings[] = {"!platform", "!deployment", "status", "last seen", "seen in"};
     ctl_table_t *table = ctl_table(ctl->pool, headings, 5);
     const json_t *platform;
     json_t *answer = NULL;
     size_t i;
-    int code = ctl_get(&answer, ctl, "part", "platforms", NULL);
+    int code = ctl_get(&answer, ctl, "platforms", "part", "platforms", NULL);
 
     if (code != CTL_OK)
         return code;

@@ -90,26 +90,34 @@ static int judge(long status, const answer_t *answer, const ctl_t *ctl)
                         ctl_clean(answer->location, ctl->pool));
     if (code == NULL)
         return ctl_fail(status >= 500 ? CTL_OUTSIDE : CTL_FAILED, "httpd answered HTTP %ld", status);
-    return ctl_fail(status == 403 || status == 503 ? CTL_OUTSIDE : CTL_FAILED, "%s (HTTP %ld)%s%s", code, status,
+    return ctl_fail(status == 403 || status == 421 || status == 503 ? CTL_OUTSIDE : CTL_FAILED, "%s (HTTP %ld)%s%s", code, status,
                     *advice != '\0' ? ": " : "", advice);
 }
 
-static int parse(json_t **object, const answer_t *answer, const ctl_t *ctl)
+/* Something else that speaks JSON may answer there. */
+static int parse(json_t **object, const answer_t *answer, const char *wanted, ctl_t *ctl)
 {
     json_error_t error;
 
     *object = json_loadb(answer->text != NULL ? answer->text : "", answer->size, JSON_REJECT_DUPLICATES, &error);
-    if (*object == NULL)
+    if (*object != NULL)
+        lti_json_own(*object, ctl->pool);
+    if (json_object_get(*object, wanted) == NULL)
         return ctl_fail(CTL_OUTSIDE, "what answers at %s is not the status page of mod_lti_sync", ctl->url);
-    lti_json_own(*object, ctl->pool);
+    /* Kept for an action that may follow; it has no business in what is printed. */
+    if (lti_json_string(*object, "action_token") != NULL)
+        ctl->token = apr_pstrdup(ctl->pool, lti_json_string(*object, "action_token"));
+    json_object_del(*object, "action_token");
     return CTL_OK;
 }
 
-/* A password goes over TLS, or nowhere but to this machine. */
+/* A password goes over TLS, or nowhere but to this machine; and to this machine not by way of another one. */
 static int set_user(CURL *curl, const ctl_t *ctl)
 {
     const char *host = lti_http_host(ctl->url, ctl->pool);
 
+    if (host != NULL && lti_http_is_loopback(host))
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     if (ctl->user == NULL)
         return CTL_OK;
     if (strncasecmp(ctl->url, "https:", 6) != 0 && (host == NULL || !lti_http_is_loopback(host)))
@@ -121,7 +129,7 @@ static int set_user(CURL *curl, const ctl_t *ctl)
 }
 
 /* `body` NULL: GET. */
-static int ask(json_t **object, const char **location, ctl_t *ctl, const char *url, const char *body)
+static int ask(json_t **object, const char **location, ctl_t *ctl, const char *url, const char *body, const char *wanted)
 {
     answer_t answer = {.pool = ctl->pool};
     CURL *curl = curl_easy_init();
@@ -133,7 +141,11 @@ static int ask(json_t **object, const char **location, ctl_t *ctl, const char *u
     if (curl == NULL || headers == NULL)
         return ctl_fail(CTL_OUTSIDE, "there is no memory");
     curl_easy_setopt(curl, CURLOPT_URL, url);
+#if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ltictl/" LTI_VERSION);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
@@ -158,7 +170,7 @@ static int ask(json_t **object, const char **location, ctl_t *ctl, const char *u
                 : judge(status, &answer, ctl);
     }
     if (code == CTL_OK)
-        code = parse(object, &answer, ctl);
+        code = parse(object, &answer, wanted, ctl);
     if (location != NULL)
         *location = answer.location;
     free(answer.text);
@@ -181,16 +193,17 @@ static const char *pairs(va_list arguments, apr_pool_t *p)
     return text;
 }
 
-int ctl_get(json_t **answer, ctl_t *ctl, ...)
+int ctl_get(json_t **answer, ctl_t *ctl, const char *wanted, ...)
 {
     const char *query;
     va_list arguments;
 
-    va_start(arguments, ctl);
+    va_start(arguments, wanted);
     query = pairs(arguments, ctl->pool);
     va_end(arguments);
     return ask(answer, NULL, ctl,
-               apr_pstrcat(ctl->pool, ctl->url, strchr(ctl->url, '?') != NULL ? "&" : "?", "format=json", query, NULL), NULL);
+               apr_pstrcat(ctl->pool, ctl->url, strchr(ctl->url, '?') != NULL ? "&" : "?", "format=json", query, NULL), NULL,
+               wanted);
 }
 
 int ctl_follow(json_t **answer, ctl_t *ctl, const char *location)
@@ -204,22 +217,17 @@ int ctl_follow(json_t **answer, ctl_t *ctl, const char *location)
         return ctl_fail(CTL_OUTSIDE, "the update cannot be followed at %s", ctl_clean(location, ctl->pool));
     if (strcmp(origin, wanted) != 0)
         url = apr_pstrcat(ctl->pool, wanted, url + strlen(origin), NULL);
-    return ask(answer, NULL, ctl, url, NULL);
+    return ask(answer, NULL, ctl, url, NULL, "course");
 }
 
 static int fetch_token(ctl_t *ctl)
 {
     json_t *answer = NULL;
-    const char *token;
-    int code = ctl_get(&answer, ctl, "part", "health", NULL);
+    int code = ctl_get(&answer, ctl, "health", "part", "health", NULL);
 
-    if (code != CTL_OK)
-        return code;
-    token = lti_json_string(answer, "action_token");
-    if (token == NULL)
-        return ctl_fail(CTL_OUTSIDE, "what answers at %s is not the status page of mod_lti_sync", ctl->url);
-    ctl->token = apr_pstrdup(ctl->pool, token);
-    return CTL_OK;
+    if (code == CTL_OK && ctl->token == NULL)
+        return ctl_fail(CTL_OUTSIDE, "the status page gives no token for actions; the log of httpd says why");
+    return code;
 }
 
 int ctl_post(json_t **answer, const char **location, ctl_t *ctl, ...)
@@ -234,15 +242,10 @@ int ctl_post(json_t **answer, const char **location, ctl_t *ctl, ...)
     body = pairs(arguments, ctl->pool);
     va_end(arguments);
     return ask(answer, location, ctl, ctl->url,
-               apr_pstrcat(ctl->pool, "token=", lti_http_encode(ctl->token, ctl->pool), body, NULL));
+               apr_pstrcat(ctl->pool, "token=", lti_http_encode(ctl->token, ctl->pool), body, NULL), "outcome");
 }
 
 /* --- courses by name ---------------------------------------------------------------------------------------------------------- */
-
-static int is_key(const char *word)
-{
-    return strlen(word) == 16 && strspn(word, "abcdefghijklmnopqrstuvwxyz234567") == 16;
-}
 
 static int is_named(const json_t *row, const char *word)
 {
@@ -265,15 +268,16 @@ int ctl_course(const char **key, ctl_t *ctl, const char *word)
     size_t i;
     int exact = 0, code;
 
-    *key = word;
-    if (is_key(word))
-        return CTL_OK;
-    code = ctl_get(&answer, ctl, "part", "courses", "search", word, "limit", "200", NULL);
+    code = ctl_get(&answer, ctl, "courses", "part", "courses", "search", word, "limit", "200", NULL);
     if (code != CTL_OK)
         return code;
     rows = json_object_get(json_object_get(answer, "courses"), "rows");
     json_array_foreach(rows, i, row)
     {
+        if (strcmp(ctl_text(row, "course", ctl->pool), word) == 0) {
+            *key = word;
+            return CTL_OK;
+        }
         if (is_named(row, word)) {
             found = row;
             exact++;

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <apr_strings.h>
 
-#define PAGE "200" /* rows of an answer */
+#define PAGE_ROWS 200 /* of an answer */
+#define PAGE APR_STRINGIFY(PAGE_ROWS)
 
 /* --- all of it ------------------------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +38,7 @@ int ctl_status(ctl_t *ctl)
     const json_t *problem;
     json_t *answer = NULL;
     size_t i;
-    int code = ctl_get(&answer, ctl, "limit", "1", NULL);
+    int code = ctl_get(&answer, ctl, "health", "limit", "1", NULL);
 
     if (code != CTL_OK)
         return code;
@@ -63,7 +64,7 @@ int ctl_status(ctl_t *ctl)
 
 static int get_platforms(json_t **answer, ctl_t *ctl)
 {
-    return ctl_get(answer, ctl, "part", "platforms", NULL);
+    return ctl_get(answer, ctl, "platforms", "part", "platforms", NULL);
 }
 
 int ctl_platforms(ctl_t *ctl)
@@ -117,30 +118,30 @@ static const char *title_of(const json_t *course, apr_pool_t *p)
 static int get_courses(json_t **rows, ctl_t *ctl)
 {
     json_t *answer = NULL;
-    json_int_t total, offset = 0;
+    apr_int64_t total, offset = 0;
     int code;
 
     *rows = json_array();
     do {
         const json_t *courses, *page;
 
-        code =
-            ctl_get(&answer, ctl, "part", "courses", "search", ctl->search, "state", ctl->state, "platform", ctl->platform, "order",
-                    ctl->order, "offset", apr_psprintf(ctl->pool, "%" JSON_INTEGER_FORMAT, offset), "limit", PAGE, NULL);
+        code = ctl_get(&answer, ctl, "courses", "part", "courses", "search", ctl->search, "state", ctl->state, "platform",
+                       ctl->platform, "order", ctl->order, "offset", apr_psprintf(ctl->pool, "%" APR_INT64_T_FMT, offset),
+                       "limit", PAGE, NULL);
         if (code != CTL_OK)
             return code;
         courses = json_object_get(answer, "courses");
         page = json_object_get(courses, "rows");
         total = json_integer_value(json_object_get(courses, "total"));
         json_array_extend(*rows, (json_t *)page);
-        offset += atoi(PAGE);
+        offset += PAGE_ROWS;
     } while (offset < total);
     return CTL_OK;
 }
 
 int ctl_courses(ctl_t *ctl)
 {
-    static const char *const headings[] = {"course", "title", "platform", "state", ">people", ">read", ">next", "diagnosis"};
+    static const char *const headings[] = {"!course", "title", "platform", "state", ">people", ">read", ">next", "diagnosis"};
     ctl_table_t *table = ctl_table(ctl->pool, headings, 8);
     const json_t *course;
     json_t *rows = NULL;
@@ -196,6 +197,18 @@ static void print_runs(const json_t *runs, const ctl_t *ctl)
     ctl_print_table(table, ctl);
 }
 
+static const char *read_when(const json_t *age, apr_pool_t *p)
+{
+    return json_is_integer(age) ? apr_psprintf(p, "read %s ago", ctl_age(age, p)) : "never read";
+}
+
+static const char *due_when(const json_t *due_in, apr_pool_t *p)
+{
+    if (!json_is_integer(due_in))
+        return "not to be read";
+    return json_integer_value(due_in) > 0 ? apr_psprintf(p, "next in %s", ctl_age(due_in, p)) : "next as soon as it is its turn";
+}
+
 int ctl_show_course(ctl_t *ctl)
 {
     const char *key, *role;
@@ -204,7 +217,7 @@ int ctl_show_course(ctl_t *ctl)
     int code = ctl_course(&key, ctl, ctl->words[0]);
 
     if (code == CTL_OK)
-        code = ctl_get(&course, ctl, "course", key, NULL);
+        code = ctl_get(&course, ctl, "course", "course", key, NULL);
     if (code != CTL_OK)
         return code;
     if (ctl->json) {
@@ -220,8 +233,8 @@ int ctl_show_course(ctl_t *ctl)
         printf(", %s %s", ctl_number(json_object_get(course, "roles"), role, ctl->pool), ctl_clean(role, ctl->pool));
     if (json_is_integer(json_object_get(course, "listed")))
         printf("; the platform listed %s", ctl_number(course, "listed", ctl->pool));
-    printf("; %s people have launched\nread %s ago, next in %s\n\n", ctl_number(course, "visitors", ctl->pool),
-           ctl_age(json_object_get(course, "age"), ctl->pool), ctl_age(json_object_get(course, "due_in"), ctl->pool));
+    printf("; %s people have launched\n%s; %s\n\n", ctl_number(course, "visitors", ctl->pool),
+           read_when(json_object_get(course, "age"), ctl->pool), due_when(json_object_get(course, "due_in"), ctl->pool));
     print_runs(json_object_get(course, "runs"), ctl);
     return CTL_OK;
 }
@@ -239,7 +252,7 @@ static int each_person(ctl_t *ctl, const char *key, print_person_fn *print, void
         json_t *answer = NULL;
         const json_t *people, *person;
         size_t i;
-        int code = ctl_get(&answer, ctl, "course", key, "after", after, "limit", PAGE, NULL);
+        int code = ctl_get(&answer, ctl, "people", "course", key, "after", after, NULL);
 
         if (code != CTL_OK)
             return code;
@@ -283,11 +296,25 @@ int ctl_roster(ctl_t *ctl)
     return code;
 }
 
+/* The wide forms of the four signs too: some spreadsheets take them for the same. */
+static int begins_formula(const char *text)
+{
+    static const char *const signs[] = {
+        "=", "+", "-", "@", "\t", "\r", "\n", "\xEF\xBC\x9D", "\xEF\xBC\x8B", "\xEF\xBC\x8D", "\xEF\xBC\xA0"};
+    size_t i;
+
+    for (i = 0; i < sizeof(signs) / sizeof(signs[0]); i++) {
+        if (strncmp(text, signs[i], strlen(signs[i])) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* RFC 4180. A spreadsheet takes a cell that begins so for a formula: with an apostrophe before it, it does not. */
 static void print_value(const char *text, const ctl_t *ctl)
 {
     putchar('"');
-    if (!ctl->raw && strchr("=+-@\t\r", text[0]) != NULL && text[0] != '\0')
+    if (!ctl->raw && begins_formula(text))
         putchar('\'');
     for (; *text != '\0'; text++) {
         if (*text == '"')
@@ -295,6 +322,14 @@ static void print_value(const char *text, const ctl_t *ctl)
         putchar(*text);
     }
     putchar('"');
+}
+
+/* A file gets names as they are: marks that join or part letters belong to them. */
+static const char *csv_text(const json_t *person, const char *name, const ctl_t *ctl)
+{
+    const char *text = json_string_value(json_object_get(person, name));
+
+    return ctl->is_terminal ? ctl_clean(text, ctl->pool) : text != NULL ? text : "";
 }
 
 static void print_csv(void *baton, const json_t *person, const ctl_t *ctl)
@@ -312,7 +347,7 @@ static void print_csv(void *baton, const json_t *person, const ctl_t *ctl)
     for (i = 0; person != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
         if (i > 0)
             putchar(',');
-        print_value(ctl_text(person, names[i], ctl->pool), ctl);
+        print_value(csv_text(person, names[i], ctl), ctl);
     }
     if (person != NULL)
         fputs("\r\n", stdout);
@@ -321,12 +356,13 @@ static void print_csv(void *baton, const json_t *person, const ctl_t *ctl)
 int ctl_export(ctl_t *ctl)
 {
     const char *key;
-    int begun = 0, code = ctl_course(&key, ctl, ctl->words[0]);
+    int begun = 0, code;
 
+    if (!ctl->csv || ctl->json)
+        return ctl_fail(CTL_USAGE, "say which form: --csv (for JSON: ltictl roster COURSE --json)");
+    code = ctl_course(&key, ctl, ctl->words[0]);
     if (code != CTL_OK)
         return code;
-    if (!ctl->csv)
-        return ctl_fail(CTL_USAGE, "say which form: --csv (for JSON: ltictl roster COURSE --json)");
     code = each_person(ctl, key, print_csv, &begun);
     /* A course without anybody has a head line too. */
     if (code == CTL_OK && !begun)

@@ -24,6 +24,7 @@ static unsigned long decode(const char *text, int *bytes)
                  : c[0] >= 0xF0 && c[0] < 0xF5 ? 4
                                                : 0,
         i;
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned long character;
 
     *bytes = 1;
@@ -37,6 +38,9 @@ static unsigned long decode(const char *text, int *bytes)
             return 0xFFFFFFFFUL;
         character = character << 6 | (c[i] & 0x3FU);
     }
+    /* Longer than need be, half of a pair, or beyond the last: what a terminal makes of these nobody knows. */
+    if (character < least[length] || (character >= 0xD800 && character < 0xE000) || character > 0x10FFFF)
+        return 0xFFFFFFFFUL;
     *bytes = length;
     return character;
 }
@@ -117,24 +121,24 @@ const char *ctl_number(const json_t *object, const char *name, apr_pool_t *p)
 {
     const json_t *value = json_object_get(object, name);
 
-    return json_is_integer(value) ? apr_psprintf(p, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) : "";
+    return json_is_integer(value) ? apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)json_integer_value(value)) : "";
 }
 
 const char *ctl_age(const json_t *seconds, apr_pool_t *p)
 {
-    json_int_t age = json_integer_value(seconds);
+    apr_int64_t age = json_integer_value(seconds);
     const char *sign = age < 0 ? "-" : "";
 
     if (!json_is_integer(seconds))
         return "never";
     age = age < 0 ? -age : age;
     if (age < 120)
-        return apr_psprintf(p, "%s%" JSON_INTEGER_FORMAT " s", sign, age);
+        return apr_psprintf(p, "%s%" APR_INT64_T_FMT " s", sign, age);
     if (age < 2 * 3600)
-        return apr_psprintf(p, "%s%" JSON_INTEGER_FORMAT " min", sign, age / 60);
+        return apr_psprintf(p, "%s%" APR_INT64_T_FMT " min", sign, age / 60);
     if (age < 2 * 86400)
-        return apr_psprintf(p, "%s%" JSON_INTEGER_FORMAT " h", sign, age / 3600);
-    return apr_psprintf(p, "%s%" JSON_INTEGER_FORMAT " d", sign, age / 86400);
+        return apr_psprintf(p, "%s%" APR_INT64_T_FMT " h", sign, age / 3600);
+    return apr_psprintf(p, "%s%" APR_INT64_T_FMT " d", sign, age / 86400);
 }
 
 /* --- tables --------------------------------------------------------------------------------------------------------------------- */
@@ -157,10 +161,10 @@ void ctl_cell(ctl_table_t *table, const char *text)
 
 static const char *heading_of(const ctl_table_t *table, int column)
 {
-    return table->headings[column] + (table->headings[column][0] == '>');
+    return table->headings[column] + (table->headings[column][0] == '>' || table->headings[column][0] == '!');
 }
 
-/* The widest columns give way until the line fits. */
+/* The widest columns give way until the line fits; a key of which a part is missing is of no use. */
 static void fit(int *widths, const ctl_table_t *table, int width)
 {
     int sum = GAP * (table->columns - 1), column;
@@ -168,13 +172,13 @@ static void fit(int *widths, const ctl_table_t *table, int width)
     for (column = 0; column < table->columns; column++)
         sum += widths[column];
     while (sum > width) {
-        int widest = 0;
+        int widest = -1;
 
-        for (column = 1; column < table->columns; column++) {
-            if (widths[column] > widths[widest])
+        for (column = 0; column < table->columns; column++) {
+            if (table->headings[column][0] != '!' && (widest < 0 || widths[column] > widths[widest]))
                 widest = column;
         }
-        if (widths[widest] <= NARROWEST)
+        if (widest < 0 || widths[widest] <= NARROWEST)
             return;
         widths[widest]--;
         sum--;

@@ -33,13 +33,13 @@ static int is_held(const course_page_t *page)
 /* The name of whose sessions are to end: a number alone is soon mistaken for another. */
 static apr_status_t read_name(course_page_t *page, const mod_lti_admin_t *admin, lti_err_t *err)
 {
-    lti_member_t *member;
+    lti_member_t *member = NULL;
     apr_status_t rv = APR_NOTFOUND;
 
     page->user = mod_lti_admin_get(admin, "user");
     if (page->user != NULL)
         rv = lti_db_member_read(&member, admin->overview.db, page->key, page->user, admin->r->pool, err);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS && member != NULL)
         page->user_name = member->name;
     return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
 }

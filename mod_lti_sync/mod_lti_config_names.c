@@ -37,9 +37,12 @@ static const char *take_claim(cmd_parms *cmd, lti_platform_t *platform, const ch
 const char *mod_lti_config_set_section_claim(cmd_parms *cmd, void *dir, const char *first, const char *second)
 {
     lti_platform_t *platform = mod_lti_config_of(cmd->server)->open_platform;
-    const char *refused = platform == NULL ? outside(cmd) : take_claim(cmd, platform, first);
+    const char *refused;
 
     (void)dir;
+    if (platform == NULL)
+        return outside(cmd);
+    refused = take_claim(cmd, platform, first);
     return refused == NULL && second != NULL ? take_claim(cmd, platform, second) : refused;
 }
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <apr_strings.h>
 #include <http_log.h>
 #include <http_protocol.h>
@@ -132,16 +133,12 @@ const char *mod_lti_html_words(const char *word, apr_pool_t *p)
 
 apr_time_t mod_lti_html_parse_time(const char *time)
 {
-    apr_time_exp_t parts;
-    apr_time_t value;
+    struct tm parts;
+    const char *end;
 
     memset(&parts, 0, sizeof(parts));
-    if (time == NULL || sscanf(time, "%4d-%2d-%2dT%2d:%2d:%2d", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour,
-                               &parts.tm_min, &parts.tm_sec) != 6)
-        return 0;
-    parts.tm_year -= 1900;
-    parts.tm_mon -= 1;
-    return apr_time_exp_gmt_get(&value, &parts) == APR_SUCCESS ? value : 0;
+    end = time != NULL ? strptime(time, "%Y-%m-%dT%H:%M:%SZ", &parts) : NULL;
+    return end != NULL && *end == '\0' ? apr_time_from_sec(timegm(&parts)) : 0;
 }
 
 const char *mod_lti_html_span(apr_int64_t seconds, apr_pool_t *p)

@@ -5,6 +5,7 @@ import re
 import urllib.parse
 
 import pytest
+from campus_protocol import Answer
 from client import Browser
 from httpd import wait_for
 from page_facts import HTML, Facts, complaints, dark, fits, look, phone, press, rest, start_big, update_slowly
@@ -170,6 +171,33 @@ def test_failed_run_is_told_with_advice(office):
     assert run["error"] in facts.text("runs") and run["advice"] in facts.text("runs")
     assert told["diagnosis"]["severity"] >= 1 and told["diagnosis"]["sentence"] in facts.text("diagnosis")
     assert len([person for person in told["people"]["rows"] if person["status"] == "active"]) == 14
+    office.sync_now(office.ada)
+    assert course_json(office, office.key)["diagnosis"]["state"] == "well"
+
+
+def test_secrets_that_a_platform_repeats_go_nowhere(office):
+    """Proxies show what they refuse, with all its headers; and so do token end points with the form."""
+
+    def repeat(handler, answer):
+        return Answer(401, f"refused: {handler.headers} {office.campus.log[-1].body.decode()}".encode(), "text/plain")
+
+    office.httpd.expect_log(r"LTI0301: ")
+    told = []
+    for endpoint in ("nrps", "token"):
+        office.campus.faults[endpoint] = {"act": repeat}
+        try:
+            office.sync_now(office.ada)
+            if endpoint == "nrps":
+                secrets = list(office.campus.tokens)
+                office.campus.tokens.clear()
+        finally:
+            if endpoint == "token":
+                office.campus.faults.clear()
+        told.append(course_json(office, office.key)["error_text"])
+    secrets += [urllib.parse.parse_qs(asked.body.decode())["client_assertion"][0][:40] for asked in office.campus.requests("token")]
+    assert "Bearer ***" in told[0] and "client_assertion=***" in told[1], told
+    seen = office.httpd.log_text() + "".join(Browser().get(status_url(office, **query)).text for query in ({}, {"course": office.key}, {"doctor": "campus"}))
+    assert not [secret for secret in secrets if secret in seen]
     office.sync_now(office.ada)
     assert course_json(office, office.key)["diagnosis"]["state"] == "well"
 

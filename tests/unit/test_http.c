@@ -103,6 +103,9 @@ static void answer_special(int fd, const char *path, const char *request)
         snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %lu\r\n\r\n", (unsigned long)strlen(request));
         say(fd, text);
         say(fd, request);
+    } else if (strcmp(path, "/echo-error") == 0) {
+        say(fd, "HTTP/1.1 401 No\r\n\r\n");
+        say(fd, request);
     } else if (strcmp(path, "/large") == 0) {
         say(fd, "HTTP/1.1 200 OK\r\n\r\n");
         say_many(fd, 'x', 200000);
@@ -460,6 +463,33 @@ static void an_excerpt_is_cut_at_a_character(void **state)
     assert_int_equal(outcome.status, 400);
     assert_true(strlen(outcome.excerpt) > 2040);
     assert_int_equal(strlen(outcome.excerpt) % 3, 1);
+}
+
+static void an_excerpt_repeats_no_secret(void **state)
+{
+    static const char assertion[] = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ0b29sIn0.c2lnbmF0dXJl";
+    lti_http_request_t request = get(at("/echo-error", *state));
+    char filler[1900];
+    outcome_t outcome;
+
+    request.bearer = "0123456789abcdef";
+    run(&outcome, &request, *state);
+    assert_int_equal(outcome.status, 401);
+    assert_non_null(strstr(outcome.excerpt, "Authorization: Bearer ****************  "));
+    request.bearer = NULL;
+    request.content_type = "application/x-www-form-urlencoded";
+    request.body = apr_pstrcat(*state, "client_assertion_type=jwt&client_assertion=", assertion, "&scope=roster", NULL);
+    run(&outcome, &request, *state);
+    assert_null(strstr(outcome.excerpt, "eyJ"));
+    assert_non_null(strstr(outcome.excerpt, "client_assertion_type=jwt&client_assertion=***"));
+    assert_non_null(strstr(outcome.excerpt, "***&scope=roster"));
+    /* The excerpt ends within it. */
+    memset(filler, 'x', sizeof(filler));
+    filler[sizeof(filler) - 1] = '\0';
+    request.body = apr_pstrcat(*state, "x=", filler, "&client_assertion=", assertion, assertion, assertion, NULL);
+    run(&outcome, &request, *state);
+    assert_int_equal(strlen(outcome.excerpt), 2048);
+    assert_null(strstr(outcome.excerpt, "eyJhbGci"));
 }
 
 /* SPEC T-10 */
@@ -1081,6 +1111,7 @@ int main(void)
         POOL_TEST(other_statuses_are_answers_with_an_excerpt),
         POOL_TEST(a_long_error_page_is_not_read_to_its_end),
         POOL_TEST(an_excerpt_is_cut_at_a_character),
+        POOL_TEST(an_excerpt_repeats_no_secret),
         POOL_TEST(redirects_are_not_followed),
         POOL_TEST(retry_after_is_read_and_bounded),
         POOL_TEST(more_bytes_than_allowed_end_the_transfer),
