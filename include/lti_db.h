@@ -550,9 +550,9 @@ typedef enum lti_db_trouble_t {
     LTI_DB_TROUBLE_EMPTY,
     LTI_DB_TROUBLES
 } lti_db_trouble_t;
-/** Up to `max` courses with a trouble of that kind, as lti_db_standing_t; over an index. */
-apr_status_t lti_db_troubled(apr_array_header_t **standings, lti_db_t *db, lti_db_trouble_t trouble, apr_time_t now, int max, apr_pool_t *p,
-                             lti_err_t *err);
+/** Up to `max` courses with a trouble of that kind, as lti_db_standing_t; over an index. `shown`: as in lti_db_search_t. */
+apr_status_t lti_db_troubled(apr_array_header_t **standings, lti_db_t *db, lti_db_trouble_t trouble, const apr_array_header_t *shown, apr_time_t now,
+                             int max, apr_pool_t *p, lti_err_t *err);
 
 #define LTI_DB_SHOWN_MAX 8
 

@@ -24,6 +24,7 @@
 
 /* Courses of all platforms (1), or of these: LTI_DB_SHOWN_MAX of them. Within an OR no database looks for them in an index, which would cost the order. */
 #define SHOWN "(%lld = 1 OR c.platform IN (%s, %s, %s, %s, %s, %s, %s, %s)) "
+#define SHOWN_WIDTH (1 + LTI_DB_SHOWN_MAX)
 
 /* Its parameters: asked_t below. A search for nothing finds everything. */
 #define WHERE_ASKED                                                                                              \
@@ -197,26 +198,33 @@ apr_status_t lti_db_standing_read(lti_db_standing_t **standing, lti_db_t *db, co
     return rv;
 }
 
-apr_status_t lti_db_troubled(apr_array_header_t **standings, lti_db_t *db, lti_db_trouble_t trouble, apr_time_t now, int max,
-                             apr_pool_t *p, lti_err_t *err)
+/* Courses of platforms that are not shown must not take the places of those that are: many are stale once a platform was taken out of the configuration. */
+apr_status_t lti_db_troubled(apr_array_header_t **standings, lti_db_t *db, lti_db_trouble_t trouble,
+                             const apr_array_header_t *shown, apr_time_t now, int max, apr_pool_t *p, lti_err_t *err)
 {
-    static const char stale[] =
-        SELECT_STANDING "WHERE s.state IN (2, 3, 4) AND s.stale_at > 0 AND s.stale_at <= %lld ORDER BY s.stale_at LIMIT %lld";
-    static const char failing[] = SELECT_STANDING "WHERE s.failures > 0 ORDER BY s.failures DESC, s.course_key DESC LIMIT %lld";
-    static const char held[] = SELECT_STANDING "WHERE s.state = 4 LIMIT %lld";
-    static const char without[] = SELECT_STANDING "WHERE s.state = 0 LIMIT %lld";
-    static const char suspect[] = SELECT_STANDING "WHERE s.suspect = 1 ORDER BY s.suspect, s.course_key LIMIT %lld";
-    static const char empty[] = SELECT_STANDING "WHERE s.active = 0 AND s.state = 2 LIMIT %lld";
-    static const char *const others[] = {
-        [LTI_DB_TROUBLE_FAILING] = failing, [LTI_DB_TROUBLE_HELD] = held,   [LTI_DB_TROUBLE_WITHOUT] = without,
-        [LTI_DB_TROUBLE_SUSPECT] = suspect, [LTI_DB_TROUBLE_EMPTY] = empty,
+#define TROUBLED(condition) SELECT_STANDING "WHERE " condition " AND " SHOWN
+    static const char *const statements[] = {
+        [LTI_DB_TROUBLE_STALE] =
+            TROUBLED("s.state IN (2, 3, 4) AND s.stale_at > 0 AND s.stale_at <= %lld") "ORDER BY s.stale_at LIMIT %lld",
+        [LTI_DB_TROUBLE_FAILING] = TROUBLED("s.failures > 0") "ORDER BY s.failures DESC, s.course_key DESC LIMIT %lld",
+        [LTI_DB_TROUBLE_HELD] = TROUBLED("s.state = 4") "LIMIT %lld",
+        [LTI_DB_TROUBLE_WITHOUT] = TROUBLED("s.state = 0") "LIMIT %lld",
+        [LTI_DB_TROUBLE_SUSPECT] = TROUBLED("s.suspect = 1") "ORDER BY s.suspect, s.course_key LIMIT %lld",
+        [LTI_DB_TROUBLE_EMPTY] = TROUBLED("s.active = 0 AND s.state = 2") "LIMIT %lld",
     };
-    apr_int64_t time = now, limit = max;
+#undef TROUBLED
+    apr_int64_t time = now, limit = max, all = shown == NULL || shown->nelts > LTI_DB_SHOWN_MAX;
+    const void *values[1 + SHOWN_WIDTH + 1], **value = values;
+    int i;
 
     *standings = apr_array_make(p, 8, sizeof(lti_db_standing_t));
     if (trouble == LTI_DB_TROUBLE_STALE)
-        return read_standings(*standings, db, stale, LTI_DB_ARGS(&time, &limit), p, err);
-    return read_standings(*standings, db, others[trouble], LTI_DB_ARGS(&limit), p, err);
+        *value++ = &time;
+    *value++ = &all;
+    for (i = 0; i < LTI_DB_SHOWN_MAX; i++)
+        *value++ = !all && i < shown->nelts ? APR_ARRAY_IDX(shown, i, const char *) : "";
+    *value++ = &limit;
+    return read_standings(*standings, db, statements[trouble], (lti_db_args_t){values, (int)(value - values)}, p, err);
 }
 
 /* A part of a text as a pattern for LIKE. */
@@ -236,7 +244,6 @@ static const char *pattern_of(const char *search, apr_pool_t *p)
 }
 
 #define SHOWN_AT 5
-#define SHOWN_WIDTH (1 + LTI_DB_SHOWN_MAX)
 #define ASKED (SHOWN_AT + SHOWN_WIDTH + 5)
 
 /* The parameters of WHERE_ASKED, with room for those of LIMIT and OFFSET. */

@@ -11,9 +11,9 @@
 #include <apr_allocator.h>
 #include <apr_strings.h>
 
-#define DISCARD_MAX (64 * 1024)  /* of an error page; then its end is not waited for */
+#define DISCARD_MAX (64 * 1024) /* of an error page; then its end is not waited for */
 #define ASSERTION_FIELD "client_assertion="
-#define SECRET_MIN 8 /* bytes that are no accident */
+#define SECRET_MIN 8             /* bytes that are no accident */
 #define HEADERS_MAX (256 * 1024) /* bytes of all response headers */
 #define RETRY_AFTER_MAX 3600     /* seconds (SPEC 6.6) */
 #define DEFAULT_STALL 30

@@ -35,6 +35,16 @@ static lti_overview_platform_t *find_platform(const lti_overview_answer_t *answe
     return NULL;
 }
 
+const apr_array_header_t *lti_overview_shown(const lti_overview_t *overview, apr_pool_t *p)
+{
+    apr_array_header_t *names = apr_array_make(p, overview->platforms->nelts, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < overview->platforms->nelts; i++)
+        APR_ARRAY_PUSH(names, const char *) = APR_ARRAY_IDX(overview->platforms, i, const lti_platform_t *)->name;
+    return names;
+}
+
 const lti_overview_platform_t *lti_overview_platform_of(const lti_overview_answer_t *answer, const char *name)
 {
     return find_platform(answer, name);
@@ -256,6 +266,7 @@ static int is_listed(const apr_array_header_t *problems, const char *course_key)
 
 static apr_status_t find_problems(apr_array_header_t **problems, const lti_overview_answer_t *answer, lti_err_t *err)
 {
+    const apr_array_header_t *shown = lti_overview_shown(answer->overview, answer->pool);
     lti_diagnosis_t diagnosis;
     int i, trouble;
 
@@ -268,7 +279,7 @@ static apr_status_t find_problems(apr_array_header_t **problems, const lti_overv
     }
     for (trouble = 0; trouble < LTI_DB_TROUBLES; trouble++) {
         apr_array_header_t *standings;
-        apr_status_t rv = lti_db_troubled(&standings, answer->overview->db, (lti_db_trouble_t)trouble, answer->overview->now,
+        apr_status_t rv = lti_db_troubled(&standings, answer->overview->db, (lti_db_trouble_t)trouble, shown, answer->overview->now,
                                           LTI_OVERVIEW_PROBLEMS_MAX, answer->pool, err);
 
         if (rv != APR_SUCCESS)

@@ -31,23 +31,13 @@ static int within(int number, int low, int high)
     return number < low ? low : number > high ? high : number;
 }
 
-static const apr_array_header_t *names_of(const apr_array_header_t *platforms, apr_pool_t *p)
-{
-    apr_array_header_t *names = apr_array_make(p, platforms->nelts, sizeof(const char *));
-    int i;
-
-    for (i = 0; i < platforms->nelts; i++)
-        APR_ARRAY_PUSH(names, const char *) = APR_ARRAY_IDX(platforms, i, const lti_platform_t *)->name;
-    return names;
-}
-
 apr_status_t lti_overview_courses(json_t **courses, const lti_overview_t *overview, const lti_overview_query_t *query,
                                   apr_pool_t *p, lti_err_t *err)
 {
     const lti_db_search_t search = {
         .search = query->search,
         .platform = query->platform,
-        .shown = names_of(overview->platforms, p),
+        .shown = lti_overview_shown(overview, p),
         .state = state_by_word(query->state),
         .order = query->order == LTI_OVERVIEW_BY_PEOPLE     ? LTI_DB_BY_PEOPLE
                  : query->order == LTI_OVERVIEW_BY_SUCCESS  ? LTI_DB_BY_SUCCESS

@@ -25,6 +25,9 @@ typedef struct lti_overview_answer_t {
 /** Reads what is known of the platforms. */
 apr_status_t lti_overview_begin(lti_overview_answer_t *answer, const lti_overview_t *overview, apr_pool_t *p, lti_err_t *err);
 
+/** The names of the platforms that are shown (const char *). */
+const apr_array_header_t *lti_overview_shown(const lti_overview_t *overview, apr_pool_t *p);
+
 /** NULL: this page does not show it. */
 const lti_overview_platform_t *lti_overview_platform_of(const lti_overview_answer_t *answer, const char *name);
 

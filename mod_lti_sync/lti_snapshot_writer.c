@@ -44,7 +44,7 @@ struct lti_snapshot_writer_t {
     int expected;
     uint32_t members, role_set_count;
     uint32_t roles[ROLE_WORDS * 2]; /* active members by primary role */
-    lti_word_t *head, *tail; /* first chunk; the one that records are written to */
+    lti_word_t *head, *tail;        /* first chunk; the one that records are written to */
     uint32_t tail_number, at;
     uint32_t index_first;    /* first chunk of the index, CHUNK_NONE if it is inside the head */
     apr_pool_t *roster_pool; /* of the open roster */

@@ -3,6 +3,7 @@
 #include "ltictl.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,20 +129,33 @@ static char *read_first_line(const char *path, apr_pool_t *p)
     return text;
 }
 
+static struct termios as_it_was;
+
+/* Whoever thinks better of it shall see what they type again. */
+static void give_terminal_back(int number)
+{
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &as_it_was);
+    _exit(128 + number);
+}
+
 static const char *ask_password(apr_pool_t *p)
 {
     struct termios before, silent;
+    struct sigaction leave = {.sa_handler = give_terminal_back}, usual;
     char line[PASSWORD_MAX] = "";
 
     if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &before) != 0)
         return NULL;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
+    as_it_was = before;
+    (void)sigaction(SIGINT, &leave, &usual);
     fputs("Password: ", stderr);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     if (fgets(line, sizeof(line), stdin) == NULL)
         line[0] = '\0';
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    (void)sigaction(SIGINT, &usual, NULL);
     fputc('\n', stderr);
     return apr_pstrmemdup(p, line, strcspn(line, "\r\n"));
 }

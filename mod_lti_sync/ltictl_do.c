@@ -15,6 +15,14 @@
 
 /* --- update now ------------------------------------------------------------------------------------------------------------------ */
 
+/* Before the next is asked for: what went wrong then stands on a line of its own. */
+static void wipe_progress(const ctl_t *ctl)
+{
+    if (ctl->is_terminal && !ctl->json)
+        fputs("\r\033[K", stdout);
+    fflush(stdout);
+}
+
 static void print_progress(const json_t *request, const ctl_t *ctl)
 {
     const char *state = ctl_text(request, "state", ctl->pool), *pages = ctl_number(request, "pages", ctl->pool);
@@ -22,9 +30,9 @@ static void print_progress(const json_t *request, const ctl_t *ctl)
     if (!ctl->is_terminal || ctl->json)
         return;
     if (strcmp(state, "running") == 0)
-        printf("\r\033[Kreading: %s pages, %s people", pages, ctl_number(request, "members", ctl->pool));
+        printf("reading: %s pages, %s people", pages, ctl_number(request, "members", ctl->pool));
     else
-        printf("\r\033[K%s", state);
+        fputs(state, stdout);
     fflush(stdout);
 }
 
@@ -32,8 +40,6 @@ static int print_outcome(const json_t *request, const ctl_t *ctl)
 {
     const char *state = ctl_text(request, "state", ctl->pool), *text = ctl_text(request, "error_text", ctl->pool);
 
-    if (ctl->is_terminal && !ctl->json)
-        fputs("\r\033[K", stdout);
     if (ctl->json)
         ctl_print_json(request);
     else if (strcmp(state, "failed") == 0)
@@ -49,27 +55,39 @@ static int print_outcome(const json_t *request, const ctl_t *ctl)
     return strcmp(state, "applied") == 0 ? CTL_OK : CTL_FAILED;
 }
 
-static int follow(ctl_t *ctl, const char *location)
+/* CTL_OK: `*request` has ended. */
+static int wait_for_end(const json_t **request, ctl_t *ctl, const char *location)
 {
     apr_time_t until = apr_time_now() + PATIENCE;
     json_t *answer = NULL;
 
     for (;;) {
         int code = ctl_follow(&answer, ctl, location);
-        const json_t *request = json_object_get(answer, "request");
         const char *state;
 
         if (code != CTL_OK)
             return code;
-        state = ctl_text(request, "state", ctl->pool);
+        *request = json_object_get(answer, "request");
+        state = ctl_text(*request, "state", ctl->pool);
+        if (*state == '\0')
+            return ctl_fail(CTL_FAILED, "nothing is known of the update any more");
         if (strcmp(state, "queued") != 0 && strcmp(state, "running") != 0)
-            return *state != '\0' ? print_outcome(request, ctl) : ctl_fail(CTL_FAILED, "nothing is known of the update any more");
-        print_progress(request, ctl);
+            return CTL_OK;
         if (apr_time_now() > until)
             return ctl_fail(CTL_FAILED, "the update has not ended after %d minutes; ltictl course tells how it goes on",
                             (int)apr_time_sec(PATIENCE) / 60);
+        print_progress(*request, ctl);
         apr_sleep(LOOK_EVERY);
+        wipe_progress(ctl);
     }
+}
+
+static int follow(ctl_t *ctl, const char *location)
+{
+    const json_t *request = NULL;
+    int code = wait_for_end(&request, ctl, location);
+
+    return code == CTL_OK ? print_outcome(request, ctl) : code;
 }
 
 int ctl_sync(ctl_t *ctl)

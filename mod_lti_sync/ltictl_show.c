@@ -126,8 +126,8 @@ static int get_courses(json_t **rows, ctl_t *ctl)
         const json_t *courses, *page;
 
         code = ctl_get(&answer, ctl, "courses", "part", "courses", "search", ctl->search, "state", ctl->state, "platform",
-                       ctl->platform, "order", ctl->order, "offset", apr_psprintf(ctl->pool, "%" APR_INT64_T_FMT, offset),
-                       "limit", PAGE, NULL);
+                       ctl->platform, "order", ctl->order, "offset", apr_psprintf(ctl->pool, "%" APR_INT64_T_FMT, offset), "limit",
+                       PAGE, NULL);
         if (code != CTL_OK)
             return code;
         courses = json_object_get(answer, "courses");

@@ -28,7 +28,7 @@ APLOG_USE_MODULE(lti_sync);
 #define KICK_BYTES LINE /* of its own: every launch writes it */
 
 /* Counts up with every change of what lies in the kept segment or in the handles of its parts: a reload may bring a new module. */
-#define LAYOUT "4 " LTI_VERSION
+#define LAYOUT "5 " LTI_VERSION
 #define KEPT "lti_sync_segment"
 
 /* What the parent keeps from reload to reload, where no code of ours stays loaded: data only. All versions of the module understand the first two fields. */

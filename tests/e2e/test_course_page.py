@@ -179,7 +179,7 @@ def test_secrets_that_a_platform_repeats_go_nowhere(office):
     """Proxies show what they refuse, with all its headers; and so do token end points with the form."""
 
     def repeat(handler, answer):
-        return Answer(401, f"refused: {handler.headers} {office.campus.log[-1].body.decode()}".encode(), "text/plain")
+        return Answer(401, f"refused: {office.campus.log[-1].body.decode()} {handler.headers}".encode(), "text/plain")
 
     office.httpd.expect_log(r"LTI0301: ")
     told = []

@@ -17,7 +17,7 @@ for name in $(sed -n 's/^| `<*\(LTI[A-Za-z]*\).*/\1/p' docs/directives.md | sort
     echo "$names" | grep -qx "$name" || { echo "directives: docs/directives.md documents $name, which does not exist"; bad=1; }
 done
 [ -s conf/lti_sync.conf ] || { echo "directives: conf/lti_sync.conf is missing"; exit 1; }
-for name in $(grep -ho '\bLTI[A-Z][A-Za-z]*' conf/lti_sync.conf README.md docs/operations.md | grep -v '_' | sort -u); do
+for name in $(grep -ho '\bLTI[A-Z][A-Za-z_]*' conf/lti_sync.conf README.md docs/operations.md | grep -v '_' | sort -u); do
     echo "$names" | grep -qx "$name" || { echo "directives: the sample configuration or a document names $name, which does not exist"; bad=1; }
 done
 

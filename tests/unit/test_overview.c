@@ -301,6 +301,28 @@ static void problems_have_an_end(void **state)
     assert_string_equal(json_string_value(json_object_get(health, "sentence")), "60 of 60 courses need a look.");
 }
 
+/* Of a platform that was taken out of the configuration everything turns stale, and stays so. */
+static void what_is_not_shown_takes_no_place(void **state)
+{
+    static const char *const standings[] = {"state = 3, succeeded_at = 1, stale_at = 1, failures = 3, suspect = 1",
+                                            "state = 4, held_missing = 3, failures = 9", "state = 0", "state = 2, active = 0"};
+    scene_t s = prepare(state);
+    json_t *problems, *health;
+    size_t kind;
+    int i;
+
+    show(&s, 0);
+    for (kind = 0; kind < sizeof(standings) / sizeof(standings[0]); kind++) {
+        for (i = 0; i < LTI_OVERVIEW_PROBLEMS_MAX; i++)
+            add(&s, (int)kind * 100 + i, "other", "gone", standings[kind]);
+        add(&s, (int)kind * 100 + 90, "campus", "ours", standings[kind]);
+    }
+    assert_ok(lti_overview_problems(&problems, &s.overview, s.w->pool, &s.w->err), s.w->err);
+    assert_int_equal(json_array_size(problems), 5); /* the platform, which nobody has launched from, and a course of each kind */
+    assert_ok(lti_overview_health(&health, &s.overview, s.w->pool, &s.w->err), s.w->err);
+    assert_string_equal(json_string_value(json_object_get(health, "state")), "error");
+}
+
 static void health_counts_everything(void **state)
 {
     scene_t s = prepare(state);
@@ -512,6 +534,7 @@ int main(void)
         WORLD_TEST(roles_come_from_shared_memory),
         WORLD_TEST(what_is_worst_stands_first),
         WORLD_TEST(problems_have_an_end),
+        WORLD_TEST(what_is_not_shown_takes_no_place),
         WORLD_TEST(health_counts_everything),
         WORLD_TEST(platforms_tell_what_was_seen),
         WORLD_TEST(a_course_has_runs_events_and_holds),
