@@ -714,3 +714,35 @@ def test_an_ordinary_day(scene, eyes, name, width, dark):
     eyes.get(scene.url(STATUS))
     assert find(eyes, "#problems article") and fits(eyes) and not complaints(eyes)
     whole_picture(eyes, name, width)
+
+
+# --- a whole university --------------------------------------------------------------------------------------------------------------------
+
+
+MANY = 20_000
+
+
+@pytest.fixture(scope="module")
+def university(make_shared_stage):
+    stage = make_shared_stage().configure(pace=QUIET, extra=OPEN).start()
+    stage.wait_roster(stage.launch("ada"))
+    rows = [(f"u{number:05d}", f"Lecture {number:05d}", f"U{number}", "campus", 2, number % 300, 0) for number in range(MANY)]
+    rows[12_345] = ("u12345", "A Needle's <b>History</b>", "HAY", "campus", 2, 7, 0)
+    for first in range(0, MANY, 1000):
+        add_courses(stage, rows[first : first + 1000])
+    return stage
+
+
+def test_one_course_among_20_000(university, eyes):
+    """By typing a part of its name; the list goes on page by page, and the page stays as long as a screen or two."""
+    look_like(eyes)
+    eyes.get(university.url(STATUS))
+    assert f"{MANY + 1:,}" in find(eyes, "#health").text and len(eyes.find_elements("css selector", "#found tbody tr")) <= 200
+    for letter in "needle":
+        find(eyes, "input[name=search]").send_keys(letter)
+    wait_for(lambda: "A Needle's <b>History</b>" in find(eyes, "#found").text and len(eyes.find_elements("css selector", "#found tbody tr")) == 1, "the one course", 10)
+    assert find(eyes, "input[name=search]").get_attribute("value") == "needle" and not complaints(eyes)
+    find(eyes, "#found tbody a").click()
+    wait_for(lambda: "A Needle's <b>History</b>" in find(eyes, "h1").text, "its page")
+    last = status(university, "?part=courses&offset=19901&limit=100")["courses"]
+    assert last["total"] == MANY + 1 and len(last["rows"]) == 100 and last["rows"][-1]["title"] == "Lecture 19999"
