@@ -524,7 +524,8 @@ typedef void lti_db_waiting_fn(void *baton, const char *platform, apr_int64_t co
 /** How many deployments of which platforms wait for a decision. `fn` may not use the connection. */
 apr_status_t lti_db_waiting_each(lti_db_t *db, lti_db_waiting_fn *fn, void *baton, apr_pool_t *ptemp, lti_err_t *err);
 
-apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const char *platform, apr_pool_t *ptemp, lti_err_t *err);
+/** `known`: as in lti_db_search_t. */
+apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const char *platform, const apr_int64_t *known, apr_pool_t *ptemp, lti_err_t *err);
 
 typedef void lti_db_roles_fn(void *baton, const char *roles, apr_int64_t count);
 /** How many active members of a course have which list of roles. `fn` may not use the connection. */
@@ -565,6 +566,7 @@ typedef struct lti_db_search_t {
     enum { LTI_DB_BY_NAME, LTI_DB_BY_PEOPLE, LTI_DB_BY_SUCCESS, LTI_DB_BY_NEXT, LTI_DB_BY_FAILURES } order;
     int backwards;
     int offset, limit;
+    const apr_int64_t *known; /* how many courses there are, not to be counted again; NULL or -1: nobody knows */
 } lti_db_search_t;
 /** `*standings` holds lti_db_standing_t; `*total` is how many there are of all pages. */
 apr_status_t lti_db_courses_find(apr_array_header_t **standings, apr_int64_t *total, lti_db_t *db, const lti_db_search_t *search, apr_time_t now,

@@ -35,6 +35,7 @@ typedef struct lti_overview_t {
     const char *fingerprint; /* of the secrets, as in lti_refresh.h */
     const char *node_name;   /* of this httpd */
     apr_interval_time_t dormant_after;
+    apr_int64_t *known; /* how many courses there are, once lti_overview_health() has counted them for the answers that follow; -1 before; NULL: each counts for itself */
     apr_time_t now;
 } lti_overview_t;
 

@@ -73,19 +73,19 @@ static apr_status_t count_states(lti_db_tally_t *tally, lti_db_t *db, apr_time_t
 /* All its numbers are of the same moment. */
 static apr_status_t tally_up(lti_db_tally_t *tally, lti_db_t *db, apr_time_t now, apr_pool_t *ptemp, lti_err_t *err)
 {
-    /* Without a condition databases count by the pages of an index. */
-    static const char courses[] = "SELECT COUNT(*) FROM lti_sync";
-    static const char people[] = "SELECT SUM(active) FROM lti_sync";
+    static const char all[] = "SELECT COUNT(*), SUM(active) FROM lti_sync";
     static const char due[] = "SELECT COUNT(*) FROM lti_sync WHERE due_at <= %lld AND state <> 0";
     static const char waiting[] = "SELECT COUNT(*) FROM lti_deployment WHERE status = 0";
     static const char suspects[] = "SELECT COUNT(*) FROM lti_sync WHERE suspect = 1";
     apr_int64_t time = now;
-    apr_status_t rv = count_one(&tally->courses, db, courses, LTI_DB_NO_ARGS, ptemp, err);
+    lti_db_rows_t rows;
+    apr_status_t rv = lti_db_select_one(&rows, db, all, LTI_DB_NO_ARGS, ptemp, err);
 
-    if (rv == APR_SUCCESS)
-        rv = count_one(&tally->people, db, people, LTI_DB_NO_ARGS, ptemp, err);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS) {
+        tally->courses = lti_db_number(&rows, 0);
+        tally->people = lti_db_number(&rows, 1);
         rv = count_states(tally, db, now, ptemp, err);
+    }
     if (rv == APR_SUCCESS)
         rv = count_one(&tally->due, db, due, LTI_DB_ARGS(&time), ptemp, err);
     if (rv == APR_SUCCESS)
@@ -115,10 +115,14 @@ static apr_status_t only_platform(const char **platform, lti_db_t *db, apr_pool_
     return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
 }
 
-static apr_status_t count_courses(apr_int64_t *count, lti_db_t *db, apr_pool_t *ptemp, lti_err_t *err)
+static apr_status_t count_courses(apr_int64_t *count, lti_db_t *db, const apr_int64_t *known, apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char sql[] = "SELECT COUNT(*) FROM lti_context";
 
+    if (known != NULL && *known >= 0) {
+        *count = *known;
+        return APR_SUCCESS;
+    }
     return count_one(count, db, sql, LTI_DB_NO_ARGS, ptemp, err);
 }
 
@@ -133,7 +137,8 @@ apr_status_t lti_db_waiting_each(lti_db_t *db, lti_db_waiting_fn *fn, void *bato
     return rv == APR_EOF ? APR_SUCCESS : rv;
 }
 
-apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const char *platform, apr_pool_t *ptemp, lti_err_t *err)
+apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const char *platform, const apr_int64_t *known,
+                                     apr_pool_t *ptemp, lti_err_t *err)
 {
     static const char sql[] = "SELECT COUNT(*) FROM lti_context WHERE platform = %s";
     const char *only;
@@ -142,7 +147,7 @@ apr_status_t lti_db_platform_courses(apr_int64_t *count, lti_db_t *db, const cha
     if (rv != APR_SUCCESS)
         return rv;
     if (only != NULL && strcmp(only, platform) == 0)
-        return count_courses(count, db, ptemp, err);
+        return count_courses(count, db, known, ptemp, err);
     return count_one(count, db, sql, LTI_DB_ARGS(platform), ptemp, err);
 }
 
@@ -337,7 +342,7 @@ apr_status_t lti_db_courses_find(apr_array_header_t **standings, apr_int64_t *to
     if (rv == APR_SUCCESS && (asked.text[0] != '\0' || search->state >= 0))
         rv = count_one(total, db, count, args, p, err);
     else if (rv == APR_SUCCESS && asked.all)
-        rv = count_courses(total, db, p, err);
+        rv = count_courses(total, db, search->known, p, err);
     else if (rv == APR_SUCCESS)
         rv = count_one(total, db, count_shown, (lti_db_args_t){asked.values + SHOWN_AT, SHOWN_WIDTH}, p, err);
     if (rv != APR_SUCCESS)

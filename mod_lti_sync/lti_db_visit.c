@@ -3,6 +3,8 @@
 #include "lti_db.h"
 #include "lti_db_statement.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include "lti_json.h"
@@ -38,6 +40,19 @@ static void keep_latest(apr_hash_t *latest, apr_array_header_t *list, const char
     }
 }
 
+static int compare(const void *a, const void *b)
+{
+    const lti_db_visit_t *one = *(const lti_db_visit_t *const *)a, *other = *(const lti_db_visit_t *const *)b;
+    int course = strcmp(one->course_key, other->course_key), user = strcmp(one->user_id, other->user_id);
+
+    return course != 0 ? course : user != 0 ? user : strcmp(one->platform, other->platform);
+}
+
+static int compare_platforms(const void *a, const void *b)
+{
+    return strcmp((*(const lti_db_visit_t *const *)a)->platform, (*(const lti_db_visit_t *const *)b)->platform);
+}
+
 static void gather(news_t *all, const apr_array_header_t *visits, apr_pool_t *p)
 {
     apr_hash_t *people = apr_hash_make(p), *platforms = apr_hash_make(p);
@@ -52,6 +67,9 @@ static void gather(news_t *all, const apr_array_header_t *visits, apr_pool_t *p)
         if (tells_of_person(visit))
             keep_latest(people, all->people, apr_pstrcat(p, visit->course_key, " ", visit->user_id, NULL), visit);
     }
+    /* Nodes that write the same rows take them in the same order: two that had each what the other wants would wait for ever. */
+    qsort(all->people->elts, (size_t)all->people->nelts, sizeof(lti_db_visit_t *), compare);
+    qsort(all->platforms->elts, (size_t)all->platforms->nelts, sizeof(lti_db_visit_t *), compare_platforms);
 }
 
 /* Leaves in `list` those whose time is news, by what `sql` finds for each. */

@@ -440,6 +440,8 @@ apr_status_t lti_overview_health(json_t **health, const lti_overview_t *overview
     worst = problems->nelts > 0 ? APR_ARRAY_IDX(problems, 0, problem_t).diagnosis.severity : 0;
     if (nodes.strangers > 0)
         worst = 3;
+    if (overview->known != NULL)
+        *overview->known = tally.courses;
     lti_overview_set(object, "state", words[worst]);
     lti_overview_set(object, "sentence", sentence_of(&tally, problems, nodes.strangers, p));
     json_object_set_new(object, "courses", json_integer(tally.courses));

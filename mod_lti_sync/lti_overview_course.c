@@ -47,6 +47,7 @@ apr_status_t lti_overview_courses(json_t **courses, const lti_overview_t *overvi
         .backwards = query->backwards,
         .offset = within(query->offset, 0, OFFSET_MAX),
         .limit = within(query->limit, 1, LTI_OVERVIEW_PAGE_MAX),
+        .known = overview->known,
     };
     json_t *rows = json_array();
     apr_array_header_t *standings = NULL;

@@ -134,7 +134,7 @@ static apr_status_t add_platform(json_t *list, const lti_overview_answer_t *answ
                         facts->clock_at != 0 ? json_integer(apr_time_sec(facts->clock_offset)) : json_null());
     lti_json_set_time(object, "clock_at", facts->clock_at);
     lti_json_set_time(object, "launched_at", facts->launched_at);
-    rv = lti_db_platform_courses(&courses, overview->db, platform->name, answer->pool, err);
+    rv = lti_db_platform_courses(&courses, overview->db, platform->name, overview->known, answer->pool, err);
     json_object_set_new(object, "courses", json_integer(courses));
     lti_json_set_time(object, "paused_until", one->paused_until);
     lti_overview_set(object, "deployment_rule", rule_of(platform));

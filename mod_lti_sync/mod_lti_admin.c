@@ -216,6 +216,8 @@ void mod_lti_admin_fill(mod_lti_admin_t *admin, request_rec *r)
     overview->node_name = conf->runtime->node_name;
     overview->dormant_after = mod_lti_config_of(conf->runtime->server)->dormant_after;
     overview->now = mod_lti_store_now();
+    admin->known = -1;
+    overview->known = &admin->known;
 }
 
 static apr_status_t read_request(mod_lti_admin_t *admin, lti_err_t *err)

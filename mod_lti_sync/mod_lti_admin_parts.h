@@ -24,6 +24,7 @@ typedef struct mod_lti_admin_t {
     const char *self;           /* path of the end point: "/lti/status" */
     int wants_json;             /* ?format=json, or Accept: application/json */
     lti_overview_t overview;    /* `db` between mod_lti_admin_open() and _close() only */
+    apr_int64_t known;          /* where the overview keeps how many courses there are */
     mod_lti_store_t store;
 } mod_lti_admin_t;
 

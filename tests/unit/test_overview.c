@@ -323,6 +323,29 @@ static void what_is_not_shown_takes_no_place(void **state)
     assert_string_equal(json_string_value(json_object_get(health, "state")), "error");
 }
 
+/* Counting is what grows with the courses, so that one page does it once. */
+static void courses_are_counted_once_for_a_page(void **state)
+{
+    static const lti_overview_query_t first = {.limit = 10};
+    scene_t s = prepare(state);
+    apr_int64_t known = -1;
+    json_t *health, *platforms, *courses;
+
+    show(&s, 0);
+    add(&s, 1, "campus", "one", GOOD);
+    add(&s, 2, "campus", "two", GOOD);
+    s.overview.known = &known;
+    assert_ok(lti_overview_courses(&courses, &s.overview, &first, s.w->pool, &s.w->err), s.w->err);
+    assert_int_equal(number_of(courses, "total"), 2); /* nobody has counted yet */
+    assert_ok(lti_overview_health(&health, &s.overview, s.w->pool, &s.w->err), s.w->err);
+    assert_int_equal(known, 2);
+    known = 7;
+    assert_ok(lti_overview_courses(&courses, &s.overview, &first, s.w->pool, &s.w->err), s.w->err);
+    assert_int_equal(number_of(courses, "total"), 7);
+    assert_ok(lti_overview_platforms(&platforms, &s.overview, s.w->pool, &s.w->err), s.w->err);
+    assert_int_equal(number_of(json_array_get(platforms, 0), "courses"), 7);
+}
+
 static void health_counts_everything(void **state)
 {
     scene_t s = prepare(state);
@@ -535,6 +558,7 @@ int main(void)
         WORLD_TEST(what_is_worst_stands_first),
         WORLD_TEST(problems_have_an_end),
         WORLD_TEST(what_is_not_shown_takes_no_place),
+        WORLD_TEST(courses_are_counted_once_for_a_page),
         WORLD_TEST(health_counts_everything),
         WORLD_TEST(platforms_tell_what_was_seen),
         WORLD_TEST(a_course_has_runs_events_and_holds),
